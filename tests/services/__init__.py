@@ -1,0 +1,29 @@
+"""Real servers on loopback that tests start, use and break: each a context manager over its own folder and free port."""
+
+from tests.services.blackhole import BlackHole
+from tests.services.memcached import Memcached
+from tests.services.mysql import MariaDB
+from tests.services.postgresql import PostgreSQL
+from tests.services.process import NotInstalled, Process, free_port, wait_until
+from tests.services.redis import Redis
+from tests.services.s3 import S3
+from tests.services.sentry import SentrySink
+from tests.services.service import Server, Service
+from tests.services.smtp import SMTP
+
+__all__ = [
+    "S3",
+    "SMTP",
+    "BlackHole",
+    "MariaDB",
+    "Memcached",
+    "NotInstalled",
+    "PostgreSQL",
+    "Process",
+    "Redis",
+    "SentrySink",
+    "Server",
+    "Service",
+    "free_port",
+    "wait_until",
+]

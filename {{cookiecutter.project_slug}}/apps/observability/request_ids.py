@@ -1,0 +1,26 @@
+"""The id that ties together the response, the log lines and the error report of one request."""
+
+import re
+import uuid
+from contextvars import ContextVar
+
+# No Django import here: the logs need it before the settings are there.
+_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+_WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def current_request_id() -> str | None:
+    """The id of the request that is being served, None outside one."""
+    return _request_id.get()
+
+
+def begin_request(proposed: str) -> str:
+    """Take the proposed id where it is well formed, make one elsewhere; it holds until the request's context ends."""
+    request_id = proposed if _WELL_FORMED.fullmatch(proposed) else uuid.uuid4().hex
+    _request_id.set(request_id)
+    return request_id
+
+
+def end_request(**kwargs: object) -> None:
+    """A receiver of ``request_finished``: a thread that serves again must not log under the old id."""
+    _request_id.set(None)

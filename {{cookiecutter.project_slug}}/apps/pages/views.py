@@ -1,0 +1,69 @@
+"""The landing page, the files that browsers and researchers ask for by name, and the page for what went wrong."""
+
+from datetime import timedelta
+from functools import cache
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csp import get_nonce
+from django.shortcuts import render
+from django.template import loader
+from django.utils import timezone
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_safe
+
+from apps.observability.request_ids import current_request_id
+
+SECURITY_TXT_LIFETIME = timedelta(days=180)
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    return render(
+        request,
+        "home.html",
+        {
+            "project_name": settings.PROJECT_NAME,
+            "project_description": settings.PROJECT_DESCRIPTION,
+            "debug": settings.DEBUG,
+        },
+    )
+
+
+@require_safe
+@cache_control(public=True, max_age=86_400)
+def robots(request: HttpRequest) -> HttpResponse:
+    return render(request, "robots.txt", content_type="text/plain; charset=utf-8")
+
+
+@require_safe
+@cache_control(public=True, max_age=86_400)
+def favicon(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(read_favicon(), content_type="image/x-icon")
+
+
+@cache
+def read_favicon() -> bytes:
+    content: bytes = (settings.BASE_DIR / "static" / "favicon.ico").read_bytes()
+    return content
+
+
+@require_safe
+@cache_control(public=True, max_age=86_400)
+def security_txt(request: HttpRequest) -> HttpResponse:
+    """Whom to tell about a vulnerability (RFC 9116)."""
+    context = {
+        "contact": settings.SECURITY_CONTACT,
+        "expires": (timezone.now() + SECURITY_TXT_LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "canonical": request.build_absolute_uri(),
+    }
+    return render(request, "security.txt", context, content_type="text/plain; charset=utf-8")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """The page for status 500, with the request id that leads to the log lines and the Sentry event.
+
+    Context processors are left out: they look at the session and the user, which may be what broke.
+    """
+    context = {"request_id": current_request_id(), "csp_nonce": get_nonce(request)}
+    return HttpResponse(loader.get_template("500.html").render(context), status=500)

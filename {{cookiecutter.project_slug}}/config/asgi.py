@@ -1,0 +1,46 @@
+"""The ASGI application that uvicorn serves; config/serve.py says how."""
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
+
+django_application = get_asgi_application()
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+async def application(scope: Message, receive: Receive, send: Send) -> None:
+    """Django, which answers requests only, with the server's start and stop answered beside it."""
+    if scope["type"] == "lifespan":
+        await live(receive, send)
+    else:
+        await django_application(scope, receive, send)
+
+
+async def live(receive: Receive, send: Send) -> None:
+    """https://asgi.readthedocs.io/en/latest/specs/lifespan.html"""
+    while True:
+        message = await receive()
+        # %if cookiecutter.database == "postgresql"
+        if message["type"] == "lifespan.shutdown":
+            close_pools()
+        # %endif
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+# %if cookiecutter.database == "postgresql"
+
+
+def close_pools() -> None:
+    """Close the pools in order: left to the interpreter, their threads can hold up its end for 20 s."""
+    from django.db import connections
+
+    for connection in connections.all():
+        connection.close_pool()
+# %endif

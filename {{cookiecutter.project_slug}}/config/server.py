@@ -1,0 +1,48 @@
+"""How large the server is and where it listens."""
+
+import os
+from math import ceil
+from pathlib import Path
+
+from config.env import env
+
+CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
+CGROUP_V1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+
+
+def count_cores() -> int:
+    """The whole CPU cores that this process may use, within the container's limit; at least 1.
+
+    A container sees all cores of its host: only its control group tells its share.
+    https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
+    """
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        if CGROUP_V2.exists():
+            quota, period = CGROUP_V2.read_text().split()
+        else:
+            quota = CGROUP_V1.read_text().strip()
+            period = CGROUP_V1.with_name("cpu.cfs_period_us").read_text().strip()
+    except OSError:
+        return available
+    if quota in ("max", "-1"):
+        return available
+    return max(1, min(available, ceil(int(quota) / int(period))))
+
+
+HOST = env.str("HOST", default="0.0.0.0")  # noqa: S104 - a container is reached from outside
+PORT = env.int("PORT", default=8000)
+env.require("PORT", 0 < PORT < 65536, "must be a port number from 1 to 65535")
+WORKERS = env.int("WEB_CONCURRENCY", default=2 * count_cores() + 1)
+env.require("WEB_CONCURRENCY", WORKERS > 0, "must be 1 or more")
+# %if cookiecutter.interface == "wsgi"
+THREADS = env.int("WEB_THREADS", default=4)
+env.require("WEB_THREADS", THREADS > 0, "must be 1 or more")
+# %endif
+# Below the 30 s that an orchestrator waits before it kills.
+GRACEFUL_TIMEOUT_S = env.int("GRACEFUL_TIMEOUT", default=25)
+# Above the 60 s after which load balancers drop an idle connection, so that they close it first.
+KEEP_ALIVE_S = 65
+# A worker is replaced after so many requests, each at another moment, which bounds what a leak can take.
+MAX_REQUESTS = 10_000
+MAX_REQUESTS_JITTER = 2_000

@@ -1,0 +1,33 @@
+"""Settings for a developer's machine: needs no server, shows errors, relaxes what only makes sense behind HTTPS."""
+
+from pathlib import Path
+
+from config.env import env
+
+# Before the shared settings, which read the environment too.
+env.read_env(Path(__file__).resolve().parents[2] / ".env")
+
+from config.settings.base import *  # noqa: E402
+
+DEBUG = True
+SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="for-development-only")
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
+
+# Files are served as they are edited, without collectstatic.
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+
+# Django's own debug pages are styled inline.
+SECURE_CSP["style-src"] = [CSP.SELF, CSP.UNSAFE_INLINE]
+
+INSTALLED_APPS += ["debug_toolbar"]
+MIDDLEWARE.insert(
+    MIDDLEWARE.index("django.middleware.security.SecurityMiddleware") + 1,
+    "debug_toolbar.middleware.DebugToolbarMiddleware",
+)
+INTERNAL_IPS = ["127.0.0.1", "::1"]
+
+env.stop_on_problems()

@@ -1,0 +1,236 @@
+"""Settings for production: what differs between deployments comes from the environment, checked before anything starts."""
+
+import re
+
+from apps.observability.logs import LEVELS, json_logging
+from apps.observability.sentry import start_sentry
+from config.env import env
+from config.settings.base import *
+
+DEBUG = False
+
+# Secrets and hosts
+
+SECRET_KEY = env.str("DJANGO_SECRET_KEY")
+env.require(
+    "DJANGO_SECRET_KEY", len(SECRET_KEY) >= 50 and len(set(SECRET_KEY)) >= 5, "must be 50 random characters or more"
+)
+SECRET_KEY_FALLBACKS = env.list("DJANGO_SECRET_KEY_FALLBACKS", default=[])
+
+ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS")
+env.require(
+    "DJANGO_ALLOWED_HOSTS",
+    ALLOWED_HOSTS and all(re.fullmatch(r"\.?[\w-]+(\.[\w-]+)*|\[[\da-fA-F:.]+\]", host) for host in ALLOWED_HOSTS),
+    "must be host names without scheme or port, separated by commas; * is refused",
+)
+CSRF_TRUSTED_ORIGINS = env.list(
+    "DJANGO_CSRF_TRUSTED_ORIGINS",
+    default=[f"https://{'*' if host.startswith('.') else ''}{host}" for host in ALLOWED_HOSTS],
+)
+env.require(
+    "DJANGO_CSRF_TRUSTED_ORIGINS",
+    all(origin.startswith(("https://", "http://")) for origin in CSRF_TRUSTED_ORIGINS),
+    "must be origins such as https://www.example.com, separated by commas",
+)
+
+# HTTPS: the proxy ends TLS; trusted_proxy_middleware drops its header where it comes from anywhere else
+
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = env.bool("DJANGO_SECURE_SSL_REDIRECT", default=True)
+SECURE_HSTS_SECONDS = env.int("DJANGO_SECURE_HSTS_SECONDS", default=300)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("DJANGO_SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)
+SECURE_HSTS_PRELOAD = env.bool("DJANGO_SECURE_HSTS_PRELOAD", default=True)
+
+# A browser takes a __Host- cookie over HTTPS only, from this host only, and never from a subdomain.
+SESSION_COOKIE_NAME = "__Host-sessionid"
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_NAME = "__Host-csrftoken"
+CSRF_COOKIE_SECURE = True
+LANGUAGE_COOKIE_NAME = "__Secure-language"
+LANGUAGE_COOKIE_SECURE = True
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+
+# Database
+
+READ_ONLY = env.bool("DJANGO_READ_ONLY", default=False)
+# %if cookiecutter.database == "sqlite"
+DATABASES = {
+    "default": env.db_url("DATABASE_URL", default="")
+    or {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "data" / "db.sqlite3"}
+}
+env.require("DATABASE_URL", DATABASES["default"]["ENGINE"].endswith("sqlite3"), "must begin with sqlite:///")
+DATABASES["default"] |= {
+    # %if cookiecutter.interface == "wsgi"
+    "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE", default=60),
+    # %else
+    # Under ASGI each request has a thread of its own, whose connection nobody would use again.
+    "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE", default=0),
+    # %endif
+    "OPTIONS": {
+        # Readers never wait for the writer, and a writer waits its turn from the start of its transaction: one that
+        # began as a reader cannot wait, it fails at once with "database is locked".
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 5,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"
+        + ("; PRAGMA query_only=ON" if READ_ONLY else ""),
+        **DATABASES["default"].get("OPTIONS", {}),
+    },
+}
+# %else
+DATABASES = {"default": env.db_url("DATABASE_URL")}
+if replica := env.db_url("DATABASE_REPLICA_URL", default=""):
+    DATABASES["replica"] = {**replica, "TEST": {"MIRROR": "default"}}
+    DATABASE_ROUTERS = ["config.routers.ReplicaRouter"]
+STATEMENT_TIMEOUT_S = env.int("DATABASE_STATEMENT_TIMEOUT", default=30)
+# %endif
+# %if cookiecutter.database == "postgresql"
+# %if cookiecutter.interface == "wsgi"
+# One connection for each thread of a worker, and one for the readiness check.
+POOL_MAX_SIZE = env.int("DATABASE_POOL_MAX_SIZE", default=env.int("WEB_THREADS", default=4) + 1)
+# Without the pool (DATABASE_POOL_MAX_SIZE=0, for instance behind PgBouncer) each thread keeps its connection.
+CONN_MAX_AGE = env.int("DATABASE_CONN_MAX_AGE", default=60)
+# %else
+POOL_MAX_SIZE = env.int("DATABASE_POOL_MAX_SIZE", default=10)
+# Without the pool (DATABASE_POOL_MAX_SIZE=0, for instance behind PgBouncer) each request opens its own connection:
+# under ASGI it has a thread of its own, whose connection nobody would use again.
+CONN_MAX_AGE = env.int("DATABASE_CONN_MAX_AGE", default=0)
+# %endif
+for alias, database in DATABASES.items():
+    variable = "DATABASE_REPLICA_URL" if alias == "replica" else "DATABASE_URL"
+    env.require(variable, database.get("ENGINE") == "django.db.backends.postgresql", "must begin with postgresql://")
+    session = {"statement_timeout": STATEMENT_TIMEOUT_S * 1000, "idle_in_transaction_session_timeout": 60_000}
+    if READ_ONLY or alias == "replica":
+        session["default_transaction_read_only"] = "on"
+    database["CONN_HEALTH_CHECKS"] = True
+    database["CONN_MAX_AGE"] = 0 if POOL_MAX_SIZE else CONN_MAX_AGE
+    database["OPTIONS"] = {
+        "application_name": "{{ cookiecutter.project_slug }}",
+        "connect_timeout": 5,
+        # A peer that no longer answers is given up after 15 s, not after the kernel's quarter of an hour.
+        "tcp_user_timeout": 15_000,
+        "keepalives_idle": 30,
+        "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
+        **database.get("OPTIONS", {}),
+        "pool": POOL_MAX_SIZE
+        and {
+            "min_size": 1,
+            "max_size": POOL_MAX_SIZE,
+            # While the database is away a thread is held up for 2 s at most, and a connection is tried each second:
+            # the pool's own attempts grow rarer until they are minutes apart.
+            "timeout": 2,
+            "reconnect_timeout": 1,
+        },
+    }
+# %endif
+# %if cookiecutter.database == "mysql"
+for alias, database in DATABASES.items():
+    variable = "DATABASE_REPLICA_URL" if alias == "replica" else "DATABASE_URL"
+    env.require(variable, database.get("ENGINE") == "django.db.backends.mysql", "must begin with mysql://")
+    session = [
+        "sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')",
+        "innodb_lock_wait_timeout = 10",
+        # Only MySQL reads the first comment and counts in milliseconds, only MariaDB the second and counts in seconds.
+        f"wait_timeout = 28800 /*!50708 , max_execution_time = {STATEMENT_TIMEOUT_S * 1000} */"
+        f" /*M!100101 , max_statement_time = {STATEMENT_TIMEOUT_S} */",
+    ]
+    if READ_ONLY or alias == "replica":
+        session.append("transaction_read_only = ON")
+    database["CONN_HEALTH_CHECKS"] = True
+    # %if cookiecutter.interface == "wsgi"
+    database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
+    # %else
+    # Under ASGI each request has a thread of its own, whose connection nobody would use again.
+    database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=0)
+    # %endif
+    database["OPTIONS"] = {
+        "charset": "utf8mb4",
+        "connect_timeout": 5,
+        "init_command": f"SET {', '.join(session)}",
+        **database.get("OPTIONS", {}),
+    }
+# %endif
+
+# Cache and sessions
+
+# %if cookiecutter.cache == "redis"
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": env.address("CACHE_URL", ("redis", "rediss")),
+        "KEY_PREFIX": "{{ cookiecutter.project_slug }}",
+        "OPTIONS": {
+            # While Redis is down the cache is empty: pages are slower and sessions come from the database.
+            "IGNORE_EXCEPTIONS": True,
+            "SOCKET_CONNECT_TIMEOUT": 0.5,
+            "SOCKET_TIMEOUT": 0.5,
+        },
+    }
+}
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+# %else
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+# %endif
+
+# Mail
+
+MAILERS = {"default": env.mailer("EMAIL_URL", default="smtp://localhost:25")}
+ADMINS = env.list("DJANGO_ADMINS", default=[])
+
+# Static files and uploads
+
+if static_host := env.address("DJANGO_STATIC_HOST", ("https",), default="").rstrip("/"):
+    STATIC_URL = f"{static_host}/static/"
+    for directive in ("script-src", "style-src", "img-src", "font-src"):
+        SECURE_CSP[directive].append(static_host)
+# %if cookiecutter.media_storage == "s3"
+AWS_KEYS = env.str("AWS_ACCESS_KEY_ID", default=""), env.str("AWS_SECRET_ACCESS_KEY", default="")
+env.require(
+    "AWS_SECRET_ACCESS_KEY", all(AWS_KEYS) or not any(AWS_KEYS), "goes with AWS_ACCESS_KEY_ID: set both or none"
+)
+STORAGES["default"] = {
+    "BACKEND": "storages.backends.s3.S3Storage",
+    "OPTIONS": {
+        "bucket_name": env.str("AWS_STORAGE_BUCKET_NAME"),
+        "region_name": env.str("AWS_S3_REGION_NAME", default="") or None,
+        "endpoint_url": env.address("AWS_S3_ENDPOINT_URL", ("https", "http"), default="") or None,
+        "custom_domain": env.str("AWS_S3_CUSTOM_DOMAIN", default="") or None,
+        # Without keys boto3 asks for those of the machine's own role.
+        "access_key": AWS_KEYS[0] or None,
+        "secret_key": AWS_KEYS[1] or None,
+        # The bucket's policy decides who may read, not an ACL on each object; URLs are signed and expire.
+        "default_acl": None,
+        "querystring_auth": True,
+        "querystring_expire": 3600,
+        "signature_version": "s3v4",
+        "file_overwrite": False,
+    },
+}
+# %endif
+
+# Content-Security-Policy: watch a new policy in report-only mode before it is enforced
+
+if report_uri := env.address("DJANGO_CSP_REPORT_URI", ("https", "http"), default=""):
+    SECURE_CSP["report-uri"] = [report_uri]
+if env.bool("DJANGO_CSP_REPORT_ONLY", default=False):
+    SECURE_CSP, SECURE_CSP_REPORT_ONLY = {}, SECURE_CSP
+
+# Logs and errors
+
+LOG_LEVEL = env.str("DJANGO_LOG_LEVEL", default="INFO").upper()
+env.require("DJANGO_LOG_LEVEL", LOG_LEVEL in LEVELS, f"must be one of {', '.join(LEVELS)}")
+LOGGING = json_logging(LOG_LEVEL)
+if ADMINS:
+    LOGGING["handlers"]["mail_admins"] = {"class": "django.utils.log.AdminEmailHandler", "level": "ERROR"}
+    LOGGING["loggers"]["django.request"]["handlers"] = ["mail_admins"]
+
+SENTRY_DSN = env.address("SENTRY_DSN", ("https", "http"), default="")
+SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
+SENTRY_RELEASE = env.str("SENTRY_RELEASE", default="")
+SENTRY_TRACES_SAMPLE_RATE = env.float("SENTRY_TRACES_SAMPLE_RATE", default=0.1)
+env.require("SENTRY_TRACES_SAMPLE_RATE", 0 <= SENTRY_TRACES_SAMPLE_RATE <= 1, "must be a number from 0 to 1")
+
+env.stop_on_problems()
+
+if SENTRY_DSN:
+    start_sentry(SENTRY_DSN, SENTRY_ENVIRONMENT, SENTRY_RELEASE, SENTRY_TRACES_SAMPLE_RATE)

@@ -1,0 +1,17 @@
+"""The project's URLs. The health endpoints are answered earlier, by apps.health.middleware."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import path
+
+from apps.pages import views
+
+handler500 = "apps.pages.views.server_error"
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("robots.txt", views.robots),
+    path("favicon.ico", views.favicon),
+    path(".well-known/security.txt", views.security_txt),
+    path(settings.ADMIN_URL, admin.site.urls),
+]

@@ -1,0 +1,9 @@
+"""The WSGI application that Gunicorn serves; gunicorn.conf.py says how."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
+
+application = get_wsgi_application()

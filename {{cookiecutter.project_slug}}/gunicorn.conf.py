@@ -1,0 +1,58 @@
+"""Gunicorn's configuration: found by name, so that `gunicorn` alone starts the server.
+
+https://docs.gunicorn.org/en/stable/settings.html
+"""
+
+import logging.config
+import os
+from pathlib import Path
+
+from django.conf import settings
+from gunicorn import glogging
+
+from config import server
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
+LOGGING = settings.LOGGING  # loads the settings: a problem with the environment is told before anything starts
+
+
+class Logger(glogging.Logger):
+    """Gunicorn's own lines in the project's format; the access line comes from the observability middleware."""
+
+    access_log_enabled = False
+
+    def setup(self, cfg):
+        super().setup(cfg)
+        logging.config.dictConfig(LOGGING)
+
+
+# %if cookiecutter.database == "postgresql"
+def worker_exit(server, worker):
+    """Close the pools in order: left to the interpreter, their threads can hold up its end for 20 s."""
+    from django.db import connections
+
+    for connection in connections.all():
+        connection.close_pool()
+
+
+# %endif
+wsgi_app = "config.wsgi"
+bind = f"[{server.HOST}]:{server.PORT}" if ":" in server.HOST else f"{server.HOST}:{server.PORT}"
+logger_class = Logger
+
+# The application is loaded once and its memory shared by the workers; they open connections after the fork.
+preload_app = True
+workers = server.WORKERS
+worker_class = "gthread"
+threads = server.THREADS
+max_requests = server.MAX_REQUESTS
+max_requests_jitter = server.MAX_REQUESTS_JITTER
+
+timeout = 30
+graceful_timeout = server.GRACEFUL_TIMEOUT_S
+keepalive = server.KEEP_ALIVE_S
+
+# The heartbeat file must not wait for a slow disk: https://docs.gunicorn.org/en/stable/faq.html
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+control_socket_disable = True
+forwarded_allow_ips = ",".join(settings.FORWARDED_ALLOW_IPS)
