@@ -1,7 +1,7 @@
 """The ASGI application that uvicorn serves; config/serve.py says how."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from django.core.asgi import get_asgi_application
@@ -10,12 +10,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 django_application = get_asgi_application()
 
-Message = dict[str, Any]
+Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-async def application(scope: Message, receive: Receive, send: Send) -> None:
+async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """Django, which answers requests only, with the server's start and stop answered beside it."""
     if scope["type"] == "lifespan":
         await live(receive, send)
@@ -23,6 +23,16 @@ async def application(scope: Message, receive: Receive, send: Send) -> None:
         await django_application(scope, receive, send)
 
 
+# %if cookiecutter.database == "postgresql"
+def close_pools() -> None:
+    """Close the pools in order: left to the interpreter, their threads can hold up its end for 20 s."""
+    from django.db import connections
+
+    for connection in connections.all():
+        connection.close_pool()  # type: ignore[attr-defined]
+
+
+# %endif
 async def live(receive: Receive, send: Send) -> None:
     """https://asgi.readthedocs.io/en/latest/specs/lifespan.html"""
     while True:
@@ -34,13 +44,3 @@ async def live(receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
-# %if cookiecutter.database == "postgresql"
-
-
-def close_pools() -> None:
-    """Close the pools in order: left to the interpreter, their threads can hold up its end for 20 s."""
-    from django.db import connections
-
-    for connection in connections.all():
-        connection.close_pool()
-# %endif

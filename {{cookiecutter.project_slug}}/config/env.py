@@ -121,7 +121,7 @@ class Env(environ.Env):
             url = f"{DATABASE_SCHEMES[scheme.lower()]}://{rest}"
             entry: dict[str, Any] = self.db_url_config(url, engine=engine)
             if url.startswith("sqlite:"):
-                well_formed = rest.startswith(("/", ":memory:"))
+                well_formed: object = rest.startswith(("/", ":memory:"))
             else:  # what follows an unescaped #, / or ? of a password ends up in the fragment or the name
                 well_formed = not urlsplit(url).fragment and re.fullmatch(r"[^@/#]+", entry["NAME"])
             if not well_formed:
@@ -138,7 +138,7 @@ class Env(environ.Env):
 
     def address(self, var: str, schemes: tuple[str, ...], default: Any = environ.Env.NOTSET) -> str:
         """A URL with a host and one of the schemes, as text."""
-        text = self.str(var, default=default)
+        text: str = self.str(var, default=default)
         try:
             url = urlsplit(text)
             well_formed = url.scheme in schemes and url.hostname and (url.port is None or url.port > 0)

@@ -1,12 +1,12 @@
 """Asks the dependencies, however many probes arrive: in the background, once a second at most."""
 
 import asyncio
-import os
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import cache
+from pathlib import Path
 from time import monotonic
 
 from django.conf import settings
@@ -45,7 +45,7 @@ class Check:
             run = self._runs.get()
             try:
                 self._function()
-            except Exception:  # whatever a driver raises, the dependency is not usable
+            except Exception:  # noqa: BLE001 - whatever a driver raises, the dependency is not usable
                 run.set_result(False)
             else:
                 run.set_result(True)
@@ -82,4 +82,4 @@ def start_checks() -> dict[str, Check]:
 
 def is_draining() -> bool:
     """Whether the instance was told to take no new traffic: ``touch`` the file named by DRAIN_FILE."""
-    return os.path.exists(settings.DRAIN_FILE)
+    return Path(settings.DRAIN_FILE).exists()

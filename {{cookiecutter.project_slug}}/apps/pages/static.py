@@ -52,14 +52,14 @@ class AsyncWhiteNoiseMiddleware(WhiteNoiseMiddleware):
             response: HttpResponseBase = await self.get_response(request)
             return response
         found = static_file.get_response(request.method, request.META)
-        headers = dict(found.headers)
         if found.file is None:
             response = HttpResponse(status=found.status)
-        elif int(headers["Content-Length"]) <= CHUNK_BYTES:
+        elif int(dict(found.headers)["Content-Length"]) <= CHUNK_BYTES:
             with found.file as file:
                 response = HttpResponse(file.read(), status=found.status)
         else:
             response = StreamingHttpResponse(Chunks(found.file), status=found.status)
         del response.headers["Content-Type"]
-        response.headers.update(headers)
+        for name, value in found.headers:
+            response.headers[name] = value
         return response

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from django.utils.csp import CSP
+
 from config.env import env
 
 # Before the shared settings, which read the environment too.

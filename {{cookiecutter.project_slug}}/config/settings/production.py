@@ -99,7 +99,10 @@ CONN_MAX_AGE = env.int("DATABASE_CONN_MAX_AGE", default=0)
 for alias, database in DATABASES.items():
     variable = "DATABASE_REPLICA_URL" if alias == "replica" else "DATABASE_URL"
     env.require(variable, database.get("ENGINE") == "django.db.backends.postgresql", "must begin with postgresql://")
-    session = {"statement_timeout": STATEMENT_TIMEOUT_S * 1000, "idle_in_transaction_session_timeout": 60_000}
+    session: dict[str, int | str] = {
+        "statement_timeout": STATEMENT_TIMEOUT_S * 1000,
+        "idle_in_transaction_session_timeout": 60_000,
+    }
     if READ_ONLY or alias == "replica":
         session["default_transaction_read_only"] = "on"
     database["CONN_HEALTH_CHECKS"] = True
@@ -213,7 +216,8 @@ STORAGES["default"] = {
 if report_uri := env.address("DJANGO_CSP_REPORT_URI", ("https", "http"), default=""):
     SECURE_CSP["report-uri"] = [report_uri]
 if env.bool("DJANGO_CSP_REPORT_ONLY", default=False):
-    SECURE_CSP, SECURE_CSP_REPORT_ONLY = {}, SECURE_CSP
+    SECURE_CSP_REPORT_ONLY = SECURE_CSP.copy()
+    SECURE_CSP.clear()
 
 # Logs and errors
 
