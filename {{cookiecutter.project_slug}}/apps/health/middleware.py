@@ -12,7 +12,7 @@ from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-from apps.health.readiness import start_checks, is_draining
+from apps.health.readiness import is_draining, start_checks
 
 LIVE = "/health/live/"
 READY = "/health/ready/"
