@@ -19,11 +19,10 @@ OWNED_PATHS = (
     ("config/asgi.py", "interface", "asgi"),
     ("config/routers.py", "database", "mysql"),
     ("config/routers.py", "database", "postgresql"),
-    ("config/serve.py", "interface", "asgi"),
+    ("config/uvicorn_worker.py", "interface", "asgi"),
     ("config/wsgi.py", "interface", "wsgi"),
     ("data", "database", "sqlite"),
     ("data", "media_storage", "filesystem"),
-    ("gunicorn.conf.py", "interface", "wsgi"),
 )
 
 

@@ -26,7 +26,7 @@ class Logger(glogging.Logger):
         logging.config.dictConfig(LOGGING)
 
 
-# %if cookiecutter.database == "postgresql"
+# %if cookiecutter.interface == "wsgi" and cookiecutter.database == "postgresql"
 def worker_exit(server, worker):
     """Close the pools in order: left to the interpreter, their threads can hold up its end for 20 s."""
     from django.db import connections
@@ -36,21 +36,33 @@ def worker_exit(server, worker):
 
 
 # %endif
+# %if cookiecutter.interface == "wsgi"
 wsgi_app = "config.wsgi"
+# %else
+wsgi_app = "config.asgi:application"
+# %endif
 bind = f"[{server.HOST}]:{server.PORT}" if ":" in server.HOST else f"{server.HOST}:{server.PORT}"
 logger_class = Logger
 
 # The application is loaded once and its memory shared by the workers; they open connections after the fork.
 preload_app = True
 workers = server.WORKERS
+# %if cookiecutter.interface == "wsgi"
 worker_class = "gthread"
 threads = server.THREADS
-max_requests = server.MAX_REQUESTS
-max_requests_jitter = server.MAX_REQUESTS_JITTER
+# A worker is replaced after so many requests, each at another moment, which bounds what a leak can take.
+max_requests = 10_000
+max_requests_jitter = 2_000
+# %else
+# Not recycled: uvicorn loses about one request each time it replaces a worker under load.
+worker_class = "config.uvicorn_worker.Worker"
+# %endif
 
+# Seconds: a worker that is silent for so long is replaced, requests in flight get so long to end, and an idle
+# connection is kept for longer than load balancers keep it (60 s), so that they close it first.
 timeout = 30
 graceful_timeout = server.GRACEFUL_TIMEOUT_S
-keepalive = server.KEEP_ALIVE_S
+keepalive = 65
 
 # The heartbeat file must not wait for a slow disk: https://docs.gunicorn.org/en/stable/faq.html
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108

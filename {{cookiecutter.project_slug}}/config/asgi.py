@@ -1,4 +1,4 @@
-"""The ASGI application that uvicorn serves; config/serve.py says how."""
+"""The ASGI application that uvicorn serves; gunicorn.conf.py says how."""
 
 import os
 from collections.abc import Awaitable, Callable, Mapping

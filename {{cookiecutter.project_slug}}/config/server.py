@@ -41,8 +41,3 @@ env.require("WEB_THREADS", THREADS > 0, "must be 1 or more")
 # %endif
 # Below the 30 s that an orchestrator waits before it kills.
 GRACEFUL_TIMEOUT_S = env.int("GRACEFUL_TIMEOUT", default=25)
-# Above the 60 s after which load balancers drop an idle connection, so that they close it first.
-KEEP_ALIVE_S = 65
-# A worker is replaced after so many requests, each at another moment, which bounds what a leak can take.
-MAX_REQUESTS = 10_000
-MAX_REQUESTS_JITTER = 2_000

@@ -179,15 +179,12 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
 
 # Health: what /health/ready/ asks, by the name under which it reports
 
-READINESS_CHECKS = {
-    "database": "apps.health.checks.database",
-    # %if cookiecutter.cache == "database"
-    # The cache is a table of the database: one query answers for both.
-    "cache": "apps.health.checks.database",
-    # %else
-    "cache": "apps.health.checks.cache",
-    # %endif
-}
+# %if cookiecutter.cache == "database"
+# The cache is a table of the database: one query answers for both.
+READINESS_CHECKS = {"database": "apps.health.checks.database", "cache": "apps.health.checks.database"}
+# %else
+READINESS_CHECKS = {"database": "apps.health.checks.database", "cache": "apps.health.checks.cache"}
+# %endif
 DRAIN_FILE = env.str("DRAIN_FILE", default="/tmp/draining")  # noqa: S108 - a flag, never opened
 
 # Proxies whose X-Forwarded-* headers are believed: the private networks

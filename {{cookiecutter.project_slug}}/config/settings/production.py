@@ -60,22 +60,20 @@ DATABASES = {
     or {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "data" / "db.sqlite3"}
 }
 env.require("DATABASE_URL", DATABASES["default"]["ENGINE"].endswith("sqlite3"), "must begin with sqlite:///")
-DATABASES["default"] |= {
-    # %if cookiecutter.interface == "wsgi"
-    "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE", default=60),
-    # %else
-    # Under ASGI each request has a thread of its own, whose connection nobody would use again.
-    "CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE", default=0),
-    # %endif
-    "OPTIONS": {
-        # Readers never wait for the writer, and a writer waits its turn from the start of its transaction: one that
-        # began as a reader cannot wait, it fails at once with "database is locked".
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 5,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"
-        + ("; PRAGMA query_only=ON" if READ_ONLY else ""),
-        **DATABASES["default"].get("OPTIONS", {}),
-    },
+# %if cookiecutter.interface == "wsgi"
+DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
+# %else
+# Under ASGI each request has a thread of its own, whose connection nobody would use again.
+DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=0)
+# %endif
+DATABASES["default"]["OPTIONS"] = {
+    # Readers never wait for the writer, and a writer waits its turn from the start of its transaction: one that
+    # began as a reader cannot wait, it fails at once with "database is locked".
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 5,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"
+    + ("; PRAGMA query_only=ON" if READ_ONLY else ""),
+    **DATABASES["default"].get("OPTIONS", {}),
 }
 # %else
 DATABASES = {"default": env.db_url("DATABASE_URL")}
