@@ -11,6 +11,8 @@ from pathlib import Path
 
 # A listed path stays if any of its rows was answered so; an unlisted path always stays.
 OWNED_PATHS = (
+    ("apps/health/cache_check.py", "cache", "redis"),
+    ("apps/observability/outages.py", "cache", "redis"),
     ("apps/operations/migrations", "cache", "database"),
     ("compose.yaml", "cache", "redis"),
     ("compose.yaml", "database", "mysql"),
@@ -38,7 +40,9 @@ def remove(path):
 
 def fill_secrets(example):
     """The text of .env.example with a fresh value behind every secret that it leaves empty."""
-    return re.sub(r"^([A-Z_]+_(?:KEY|PASSWORD)=)$", lambda line: line[1] + secrets.token_urlsafe(48), example, flags=re.M)
+    return re.sub(
+        r"^([A-Z_]+_(?:KEY|PASSWORD)=)$", lambda line: line[1] + secrets.token_urlsafe(48), example, flags=re.M
+    )
 
 
 def write_env(project):
@@ -63,7 +67,9 @@ def main():
             step(project)
         except (OSError, subprocess.SubprocessError) as error:
             print(f"warning: {step.__name__} failed ({error}); README.md says how to do it by hand", file=sys.stderr)
-    print(f"{project.name} is ready. Next:\n\n  cd {project.name}\n  uv run manage.py migrate\n  uv run manage.py runserver\n")
+    print(
+        f"{project.name} is ready. Next:\n\n  cd {project.name}\n  uv run manage.py migrate\n  uv run manage.py runserver\n"
+    )
 
 
 if __name__ == "__main__":

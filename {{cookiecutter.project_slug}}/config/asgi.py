@@ -2,13 +2,18 @@
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
 from typing import Any
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 django_application = get_asgi_application()
+
+# A view that cannot be imported ends the start, not the first request; and the workers share what is loaded here.
+import_module(settings.ROOT_URLCONF)
 
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -7,6 +7,7 @@ problem is collected instead of raised until ``env.stop_on_problems()`` is calle
 
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,13 +19,19 @@ FALSE = {"false", "off", "no", "n", "0"}
 PLACEHOLDER = re.compile(r"change[-_ ]?me|replace[-_ ]?me|placeholder|django-insecure|<[^>]*>|\byour[-_]|xxxx", re.I)
 
 DATABASE_SCHEMES = {
-    "postgres": "postgresql",
+    # %if cookiecutter.database == "postgresql"
     "postgresql": "postgresql",
+    "postgres": "postgresql",
     "postgresql+psycopg": "postgresql",
+    # %endif
+    # %if cookiecutter.database == "mysql"
     "mysql": "mysql",
     "mariadb": "mysql",
+    # %endif
     "sqlite": "sqlite",
 }
+EVERYWHERE = {"*": ["0.0.0.0/0", "::/0"]}
+
 # Scheme to the default port and the options of Django's SMTP back end.
 MAIL_SCHEMES: dict[str, tuple[int, dict[str, bool]]] = {
     "smtp": (25, {}),
@@ -112,7 +119,7 @@ class Env(environ.Env):
     def db_url(
         self, var: str = "DATABASE_URL", default: Any = environ.Env.NOTSET, engine: Any = None
     ) -> dict[str, Any]:
-        """A DATABASES entry from a URL; also takes ``mariadb://`` and ``postgresql+psycopg://``."""
+        """A DATABASES entry from a URL with one of DATABASE_SCHEMES; an empty one where there is no usable URL."""
         text = self.str(var, default=default)
         if not text:
             return {}
@@ -165,6 +172,15 @@ class Env(environ.Env):
         if url.username:
             options |= {"username": unquote(url.username), "password": unquote(url.password or "")}
         return {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}
+
+    def networks(self, var: str, default: list[str]) -> list[str]:
+        """Addresses and networks in CIDR notation; ``*`` stands for every address."""
+        entries = [entry for item in self.list(var, default=default) for entry in EVERYWHERE.get(item, [item])]
+        try:
+            return [str(ip_network(entry, strict=False)) for entry in entries]
+        except ValueError:
+            self.require(var, False, "must be addresses or networks such as 10.0.0.0/8, separated by commas")
+            return []
 
     def stop_on_problems(self) -> None:
         """End the process with status 1 and a list of every problem, if there is any. No value is ever shown."""

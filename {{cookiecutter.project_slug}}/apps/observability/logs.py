@@ -4,6 +4,7 @@ https://docs.djangoproject.com/en/stable/topics/logging/
 """
 
 import logging
+import re
 from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
@@ -11,10 +12,12 @@ from pythonjsonlogger.json import JsonFormatter
 
 from apps.observability.request_ids import current_request_id
 
+QUERY_STRING = re.compile(r"\?\S*")
+
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 # Django hands its request and socket objects over with a record; their text holds the query string.
-OBJECTS = ("request", "socket", "server_time", "status_code", "color_message", "taskName")
+OBJECTS = ("request", "socket", "server_time", "status_code", "taskName")
 
 
 class RequestJsonFormatter(JsonFormatter):
@@ -26,17 +29,13 @@ class RequestJsonFormatter(JsonFormatter):
             log_data["request_id"] = request_id
 
 
-class OncePerMinute(logging.Filter):
-    """Lets one record a minute through: an outage says so, and does not fill the disk saying it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.next = 0.0
+class RefusedRequests(logging.Filter):
+    """Keeps what Django writes about a refused request to one short line: anybody can make it write thousands."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.created < self.next:
-            return False
-        self.next = record.created + 60
+        if record.name.startswith("django.security."):
+            record.msg, record.args = QUERY_STRING.sub("", record.getMessage()), ()
+            record.exc_info = record.exc_text = None
         return True
 
 
@@ -54,8 +53,15 @@ def json_logging(level: str) -> dict[str, Any]:
                 "reserved_attrs": [*RESERVED_ATTRS, *OBJECTS],
             }
         },
-        "filters": {"once_per_minute": {"()": OncePerMinute}},
-        "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
+        "filters": {"refused_requests": {"()": RefusedRequests}},
+        "handlers": {
+            "stdout": {
+                "class": "logging.StreamHandler",
+                "stream": "ext://sys.stdout",
+                "formatter": "json",
+                "filters": ["refused_requests"],
+            }
+        },
         "root": {"handlers": ["stdout"], "level": level},
         "loggers": {
             # Django and Gunicorn bring handlers of their own; an empty list takes them away.
@@ -63,20 +69,10 @@ def json_logging(level: str) -> dict[str, Any]:
             "django.server": {"handlers": [], "level": "NOTSET", "propagate": True},
             # The access line has the status already: only what broke needs a second one.
             "django.request": {"handlers": [], "level": "ERROR", "propagate": True},
-            # At DEBUG these hold the values of queries and the names of buckets and keys.
+            # At DEBUG it writes the values of queries.
             "django.db.backends": {"level": "INFO"},
-            "botocore": {"level": "INFO"},
-            # At INFO the pool writes three lines a request.
-            "psycopg.pool": {"level": "WARNING"},
-            "django_redis.cache": {"filters": ["once_per_minute"]},
             # One line for each retry, for instance while Sentry cannot be reached.
             "urllib3.connectionpool": {"level": "ERROR"},
             "gunicorn.error": {"handlers": [], "level": level, "propagate": True},
-            "uvicorn": {"handlers": [], "level": level, "propagate": True},
         },
     }
-
-
-def log_warnings() -> None:
-    """Send what Python's warnings module prints to the log as well."""
-    logging.captureWarnings(True)

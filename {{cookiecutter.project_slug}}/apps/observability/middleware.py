@@ -24,7 +24,7 @@ def observability_middleware(get_response: Callable[[HttpRequest], Any]) -> Call
 
     def serve(request: HttpRequest) -> HttpResponseBase:
         started = perf_counter()
-        request_id = begin_request(request.META.get("HTTP_X_REQUEST_ID", ""))
+        request_id = begin_request(request.headers.get("x-request-id", ""))
         response: HttpResponseBase = get_response(request)
         response.headers["X-Request-ID"] = request_id
         log_access(request, response.status_code, started)
@@ -32,7 +32,7 @@ def observability_middleware(get_response: Callable[[HttpRequest], Any]) -> Call
 
     async def serve_async(request: HttpRequest) -> HttpResponseBase:
         started = perf_counter()
-        request_id = begin_request(request.META.get("HTTP_X_REQUEST_ID", ""))
+        request_id = begin_request(request.headers.get("x-request-id", ""))
         try:
             response: HttpResponseBase = await get_response(request)
         except asyncio.CancelledError:
@@ -61,6 +61,6 @@ def log_access(request: HttpRequest, status: int, started: float) -> None:
             "status": status,
             "duration_ms": round((perf_counter() - started) * 1000, 1),
             "remote_addr": request.META.get("REMOTE_ADDR", ""),
-            "user_agent": request.META.get("HTTP_USER_AGENT", "")[:256],
+            "user_agent": request.headers.get("user-agent", "")[:256],
         },
     )

@@ -30,7 +30,6 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
         # Only what is asked for, and no span for each middleware, signal and cache call: they cost more than they tell.
         auto_enabling_integrations=False,
         integrations=[DjangoIntegration(middleware_spans=False, signals_spans=False, cache_spans=False)],
-        send_default_pii=False,
         max_request_body_size="never",
         # The values of variables in a traceback are whatever the code had at hand, passwords among them.
         include_local_variables=False,

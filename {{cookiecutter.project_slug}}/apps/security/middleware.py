@@ -23,10 +23,7 @@ FORWARDED_HEADERS = (
 
 @cache
 def trusted_networks() -> tuple[IPv4Network | IPv6Network, ...]:
-    """The networks of FORWARDED_ALLOW_IPS; ``*`` stands for all."""
-    everywhere = ["0.0.0.0/0", "::/0"]
-    networks = [everywhere if entry == "*" else [entry] for entry in settings.FORWARDED_ALLOW_IPS]
-    return tuple(ip_network(network, strict=False) for entry in networks for network in entry)
+    return tuple(ip_network(network) for network in settings.FORWARDED_ALLOW_IPS)
 
 
 @lru_cache(maxsize=1024)
@@ -101,7 +98,7 @@ def body_limit_middleware(get_response: Callable[[HttpRequest], Any]) -> Callabl
 
 
 def declares_too_much(request: HttpRequest) -> bool:
-    length = request.META.get("CONTENT_LENGTH") or ""
+    length = request.headers.get("content-length") or ""
     return length.isdecimal() and int(length) > settings.REQUEST_MAX_BODY_SIZE
 
 

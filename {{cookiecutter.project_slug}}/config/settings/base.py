@@ -40,7 +40,7 @@ MIDDLEWARE = [
     "apps.observability.middleware.observability_middleware",
     "django.middleware.security.SecurityMiddleware",
     # %if cookiecutter.interface == "asgi"
-    "apps.pages.middleware.AsyncWhiteNoiseMiddleware",
+    "apps.pages.static.AsyncWhiteNoiseMiddleware",
     # %else
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # %endif
@@ -183,13 +183,13 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
 # The cache is a table of the database: one query answers for both.
 READINESS_CHECKS = {"database": "apps.health.checks.database", "cache": "apps.health.checks.database"}
 # %else
-READINESS_CHECKS = {"database": "apps.health.checks.database", "cache": "apps.health.checks.cache"}
+READINESS_CHECKS = {"database": "apps.health.checks.database", "cache": "apps.health.cache_check.cache"}
 # %endif
 DRAIN_FILE = env.str("DRAIN_FILE", default="/tmp/draining")  # noqa: S108 - a flag, never opened
 
 # Proxies whose X-Forwarded-* headers are believed: the private networks
 
-FORWARDED_ALLOW_IPS = env.list(
+FORWARDED_ALLOW_IPS = env.networks(
     "FORWARDED_ALLOW_IPS",
     default=["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"],
 )

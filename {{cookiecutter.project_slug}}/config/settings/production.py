@@ -1,5 +1,6 @@
 """Settings for production: what differs between deployments comes from the environment, checked before anything starts."""
 
+import logging
 import re
 
 from apps.observability.logs import LEVELS, json_logging
@@ -222,6 +223,23 @@ if env.bool("DJANGO_CSP_REPORT_ONLY", default=False):
 LOG_LEVEL = env.str("DJANGO_LOG_LEVEL", default="INFO").upper()
 env.require("DJANGO_LOG_LEVEL", LOG_LEVEL in LEVELS, f"must be one of {', '.join(LEVELS)}")
 LOGGING = json_logging(LOG_LEVEL)
+# %if cookiecutter.database == "postgresql"
+# At INFO the pool writes three lines a request.
+LOGGING["loggers"]["psycopg.pool"] = {"level": "WARNING"}
+# %endif
+# %if cookiecutter.cache == "redis"
+LOGGING["filters"]["once_per_minute"] = {"()": "apps.observability.outages.OncePerMinute"}
+LOGGING["loggers"]["django_redis.cache"] = {"filters": ["once_per_minute"]}
+# %endif
+# %if cookiecutter.interface == "asgi"
+# uvicorn repeats its messages with the terminal's colour codes in this field.
+LOGGING["formatters"]["json"]["reserved_attrs"].append("color_message")
+# %endif
+# %if cookiecutter.media_storage == "s3"
+# At DEBUG it writes the contents of requests.
+LOGGING["loggers"]["botocore"] = {"level": "INFO"}
+# %endif
+logging.captureWarnings(True)
 if ADMINS:
     LOGGING["handlers"]["mail_admins"] = {"class": "django.utils.log.AdminEmailHandler", "level": "ERROR"}
     LOGGING["loggers"]["django.request"]["handlers"] = ["mail_admins"]

@@ -1,0 +1,27 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test test-fast lint
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+.venv/ready: pyproject.toml scripts/setup
+	@scripts/setup
+
+demo: .venv/ready ## Bake the default project into build/, test it and check it for production
+	@scripts/demo
+
+serve: ## Start the project of `make demo` on http://127.0.0.1:8000
+	@test -d build/my_project || { echo "There is nothing to serve yet: run make demo first" >&2; exit 1; }
+	@cd build/my_project && .venv/bin/python manage.py runserver 127.0.0.1:8000
+
+test: .venv/ready ## Everything the tests need, then all of them
+	@scripts/servers
+	@.venv/bin/pytest --numprocesses 2
+
+test-fast: .venv/ready ## The tests that need neither a server nor an environment
+	@.venv/bin/pytest tests/test_template.py tests/test_hooks.py tests/test_bake.py
+
+lint: .venv/ready ## Format and lint check of the template's own code
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/shellcheck scripts/* .ci/run

@@ -1,0 +1,132 @@
+"""Bakes projects and runs things in them the way their owners do."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+
+from allpairspy import AllPairs
+
+TEMPLATE = Path(__file__).resolve().parent.parent
+PROJECT_TEMPLATE = TEMPLATE / "{{cookiecutter.project_slug}}"
+QUESTIONS = {
+    name: answers
+    for name, answers in json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8")).items()
+    if not name.startswith("_")
+}
+# The questions with a fixed set of answers, the default first.
+CHOICES = {name: answers for name, answers in QUESTIONS.items() if isinstance(answers, list)}
+DEFAULTS = {name: answers[0] for name, answers in CHOICES.items()}
+
+# Every pair of answers of any two questions stands in at least one of these.
+PAIRWISE = [dict(zip(CHOICES, row, strict=True)) for row in AllPairs(list(CHOICES.values()))]
+
+
+def all_pairs() -> set[frozenset[tuple[str, str]]]:
+    """Every pair of answers to two different questions."""
+    return {
+        frozenset([(first, one), (second, other)])
+        for first, second in combinations(CHOICES, 2)
+        for one in CHOICES[first]
+        for other in CHOICES[second]
+    }
+
+
+def describe(answers: dict[str, str]) -> str:
+    """A readable test id: ``interface=asgi database=mysql``."""
+    return " ".join(f"{question}={answer}" for question, answer in answers.items())
+
+
+def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None, check: bool = True, **options):
+    """Run a command with nothing of this process's own settings in its environment; fail with all of its output."""
+    result = subprocess.run(
+        command, cwd=cwd, env=clean_environment() | (env or {}), capture_output=True, text=True, check=False, **options
+    )
+    output = result.stdout + result.stderr
+    assert result.returncode == 0 or not check, f"{' '.join(map(str, command))} ended with {result.returncode}\n{output}"
+    return result
+
+
+def clean_environment() -> dict[str, str]:
+    ours = ("DJANGO_", "DATABASE_", "CACHE_URL", "AWS_", "SENTRY_", "EMAIL_URL", "PYTEST_", "COV_", "VIRTUAL_ENV", "COOKIECUTTER_")
+    tools = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | tools
+
+
+def cookiecutter(output: Path, *arguments: str, stdin: str | None = None, check: bool = True, **answers: str):
+    """Run the command that a user types; ``stdin`` answers its questions, else the defaults do."""
+    answers_given = [f"{question}={answer}" for question, answer in answers.items()]
+    mode = [] if stdin is not None else ["--no-input"]
+    # A home of its own keeps the user's replay files and defaults out.
+    output.mkdir(parents=True, exist_ok=True)
+    return run(
+        *(*arguments, "cookiecutter", TEMPLATE, "--output-dir", output, *mode, *answers_given),
+        cwd=output,
+        env={"HOME": str(output), "COLUMNS": "200"},
+        check=check,
+        input=stdin,
+    )
+
+
+@dataclass
+class Project:
+    """A baked project with an environment of its own, made from its own pyproject.toml."""
+
+    path: Path
+    answers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def bake(cls, output: Path, **answers: str) -> "Project":
+        cookiecutter(output, **answers)
+        slug = answers.get("project_slug", "my_project")
+        return cls(output / slug, DEFAULTS | answers)
+
+    def sync(self) -> None:
+        """Make the project's environment."""
+        self.uv("sync", "--quiet")
+
+    def uv(self, *arguments: str | Path, env: dict[str, str] | None = None, check: bool = True):
+        return run("uv", *arguments, cwd=self.path, env={"UV_PYTHON": sys.executable} | (env or {}), check=check)
+
+    def execute(self, *command: str, env: dict[str, str] | None = None, check: bool = True):
+        """Run a command of the project's environment, which `uv run` uses as well."""
+        program = self.path / ".venv" / "bin" / command[0]
+        path = os.pathsep.join([str(program.parent), clean_environment()["PATH"]])
+        tools = {"PATH": path, "UV_PYTHON": sys.executable}
+        return run(program, *command[1:], cwd=self.path, env=tools | (env or {}), check=check)
+
+    def manage(self, *arguments: str, env: dict[str, str] | None = None, check: bool = True):
+        return self.execute("python", "manage.py", *arguments, env=env, check=check)
+
+    def files(self) -> set[str]:
+        """The paths of all files, without git's own."""
+        paths = (path.relative_to(self.path) for path in self.path.rglob("*") if path.is_file())
+        return {path.as_posix() for path in paths if path.parts[0] != ".git"}
+
+
+def production_environment(answers: dict[str, str], services) -> dict[str, str]:
+    """The environment of a production instance: the variables that its answers require, against real servers."""
+    env = {
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "DJANGO_SECRET_KEY": secrets.token_urlsafe(48),
+        "DJANGO_ALLOWED_HOSTS": "shop.test, www.shop.test",
+        "SENTRY_DSN": services.sentry.dsn,
+    }
+    if answers["database"] == "postgresql":
+        env["DATABASE_URL"] = services.postgresql.create_database()
+    if answers["database"] == "mysql":
+        env["DATABASE_URL"] = services.mariadb.create_database()
+    if answers["cache"] == "redis":
+        env["CACHE_URL"] = services.redis.url
+    if answers["media_storage"] == "s3":
+        env |= {
+            "AWS_STORAGE_BUCKET_NAME": services.bucket,
+            "AWS_S3_ENDPOINT_URL": services.s3.endpoint_url,
+            "AWS_ACCESS_KEY_ID": services.s3.access_key,
+            "AWS_SECRET_ACCESS_KEY": services.s3.secret_key,
+        }
+    return env

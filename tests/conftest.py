@@ -1,0 +1,68 @@
+"""Fixtures: bakes kept by their answers, and real servers that start when a test first asks for them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+from tests.bakery import Project
+from tests.services import S3, MariaDB, PostgreSQL, Redis, SentrySink
+
+
+@pytest.fixture(scope="session")
+def bake(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
+    """A baked project for some answers, to be read and not changed; the same answers give the same project."""
+    kept: dict[frozenset, Project] = {}
+
+    def keep(**answers: str) -> Project:
+        key = frozenset(answers.items())
+        if key not in kept:
+            kept[key] = Project.bake(tmp_path_factory.mktemp("bake"), **answers)
+        return kept[key]
+
+    return keep
+
+
+class Services:
+    """The real servers of this session, each started by its first use."""
+
+    bucket = "uploads"
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self.stack = stack
+
+    def start(self, service, name: str):
+        folder = self.folder / name
+        folder.mkdir()
+        return self.stack.enter_context(service(folder))
+
+    @cached_property
+    def postgresql(self) -> PostgreSQL:
+        return self.start(PostgreSQL, "postgresql")
+
+    @cached_property
+    def mariadb(self) -> MariaDB:
+        return self.start(MariaDB, "mariadb")
+
+    @cached_property
+    def redis(self) -> Redis:
+        return self.start(Redis, "redis")
+
+    @cached_property
+    def s3(self) -> S3:
+        s3 = self.start(S3, "s3")
+        s3.create_bucket(self.bucket)
+        return s3
+
+    @cached_property
+    def sentry(self) -> SentrySink:
+        return self.start(SentrySink, "sentry")
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    with ExitStack() as stack:
+        yield Services(tmp_path_factory.mktemp("services"), stack)

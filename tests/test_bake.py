@@ -1,0 +1,200 @@
+"""Every answer and every pair of answers: exactly the files that were asked for, without a trace of the rest."""
+
+import ast
+import os
+import re
+import stat
+import subprocess
+import tomllib
+
+import pytest
+
+from tests.bakery import CHOICES, DEFAULTS, PAIRWISE, QUESTIONS, TEMPLATE, Project, all_pairs, cookiecutter, describe, run
+
+HOSTILE = [
+    "He said \"hi\" and 'bye'",
+    'Back\\slash \\n \\" end\\',
+    'Triple """ and \'\'\'',
+    "Rocket \N{ROCKET} Ünïcode \N{RIGHT-TO-LEFT OVERRIDE}",
+    "$HOME `id` $(id) %s {0} <b>&amp;",
+]
+# Cookiecutter renders these where they are given with --no-input.
+TYPED = ["{{ 7*7 }}", "{% raw %} {{ cookiecutter.project_slug }}", "{# comment #}", "# %if cookiecutter.x"]
+
+ALWAYS = set(
+    """
+    .dockerignore .editorconfig .env .env.example .gitattributes .gitignore .pre-commit-config.yaml
+    Dockerfile README.md gunicorn.conf.py justfile manage.py pyproject.toml
+    apps/__init__.py
+    apps/health/__init__.py apps/health/checks.py apps/health/middleware.py apps/health/readiness.py
+    apps/observability/__init__.py apps/observability/apps.py apps/observability/logs.py
+    apps/observability/middleware.py apps/observability/request_ids.py apps/observability/sentry.py
+    apps/operations/__init__.py apps/operations/apps.py apps/operations/checks.py
+    apps/pages/__init__.py apps/pages/views.py
+    apps/security/__init__.py apps/security/middleware.py
+    apps/users/__init__.py apps/users/admin.py apps/users/models.py
+    apps/users/migrations/0001_initial.py apps/users/migrations/__init__.py
+    config/__init__.py config/env.py config/serve.py config/server.py config/urls.py
+    config/settings/__init__.py config/settings/base.py config/settings/development.py
+    config/settings/production.py config/settings/testing.py
+    docs/operations.md locale/.gitkeep
+    static/css/site.css static/favicon.ico static/favicon.svg
+    templates/400.html templates/403.html templates/403_csrf.html templates/404.html templates/429.html
+    templates/500.html templates/base.html templates/home.html templates/robots.txt templates/security.txt
+    """.split()
+)
+OWNED = {
+    ("interface", "wsgi"): {"config/wsgi.py"},
+    ("interface", "asgi"): {"apps/pages/static.py", "config/asgi.py", "config/uvicorn_worker.py"},
+    ("database", "postgresql"): {"compose.yaml", "config/routers.py"},
+    ("database", "mysql"): {"compose.yaml", "config/routers.py"},
+    ("database", "sqlite"): {"data/.gitignore"},
+    ("cache", "redis"): {"apps/health/cache_check.py", "apps/observability/outages.py", "compose.yaml"},
+    ("cache", "database"): {
+        "apps/operations/migrations/0001_cache_table.py",
+        "apps/operations/migrations/__init__.py",
+    },
+    ("media_storage", "filesystem"): {"data/.gitignore"},
+}
+# What only a project with that answer may speak of.
+TRACES = {
+    ("interface", "wsgi"): r"\bwsgi\b|gthread|WEB_THREADS",
+    ("interface", "asgi"): r"\basgi\b|uvicorn|uvloop|httptools",
+    ("database", "postgresql"): r"postgres|psycopg|pgbouncer",
+    ("database", "mysql"): r"mysql|mariadb",
+    ("database", "sqlite"): r"journal_mode|data/db\.sqlite3",
+    ("cache", "redis"): r"redis|valkey",
+    ("cache", "database"): r"createcachetable|DatabaseCache",
+    ("media_storage", "s3"): r"\bs3\b|\bboto|\bAWS_|storages\.backends",
+    ("media_storage", "filesystem"): r"## Uploads",
+}
+
+
+def test_pairs_are_all_covered():
+    covered = {frozenset(pair) for row in PAIRWISE for pair in all_pairs() if pair <= set(row.items())}
+    assert covered == all_pairs()
+    assert {question for row in PAIRWISE for question in row} == set(CHOICES)
+
+
+@pytest.mark.parametrize("answers", PAIRWISE, ids=describe)
+def test_files_are_exactly_those_asked_for(bake, answers):
+    expected = set(ALWAYS)
+    for (question, answer), paths in OWNED.items():
+        if answers[question] == answer:
+            expected |= paths
+    assert bake(**answers).files() == expected
+
+
+@pytest.mark.parametrize("answers", PAIRWISE, ids=describe)
+def test_nothing_of_the_template_or_of_other_answers_is_left(bake, answers):
+    project = bake(**answers)
+    for path in sorted(project.files()):
+        content = (project.path / path).read_bytes()
+        if path.endswith(".ico"):
+            continue
+        text = content.decode("utf-8")
+        assert "cookiecutter" not in text.lower(), path
+        assert not re.search(r"#\s?%\s*(if|elif|else|endif)", text), path
+        assert "\n\n\n\n" not in text, path
+        assert "\r" not in text, path
+        assert not text or text.endswith("\n"), path
+        assert not text.endswith("\n\n"), path
+        if not path.startswith(("templates/", "static/")):
+            assert "{{" not in text, path
+            assert "{%" not in text, path
+        for (question, answer), words in TRACES.items():
+            if answers[question] != answer:
+                assert not re.search(words, text, re.IGNORECASE), f"{path} speaks of {answer}"
+    assert all(any(folder.iterdir()) for folder in project.path.rglob("*/") if ".git" not in folder.parts)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_comes_out_intact(tmp_path, name):
+    project = Project.bake(tmp_path, project_name=name, project_slug="shop", description=name, author_name=name)
+    assert_text_is_intact(project, name)
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, *TYPED])
+def test_text_typed_at_the_prompt_comes_out_intact(tmp_path, name):
+    typed = {"project_name": name, "project_slug": "shop", "description": name, "author_name": name}
+    lines = [typed.get(question, "") for question in QUESTIONS]
+    cookiecutter(tmp_path, stdin="".join(f"{line}\n" for line in lines))
+    assert_text_is_intact(Project(tmp_path / "shop"), name)
+
+
+def test_replayed_answers_come_out_intact(tmp_path):
+    name = TYPED[0]
+    first, second = tmp_path / "first", tmp_path / "second"
+    typed = {"project_name": name, "project_slug": "shop", "description": name, "author_name": name}
+    cookiecutter(first, stdin="".join(f"{typed.get(question, '')}\n" for question in QUESTIONS))
+    replay = next(first.rglob(".cookiecutter_replay/*.json"))
+    run("cookiecutter", TEMPLATE, "--output-dir", second, "--replay-file", replay, cwd=tmp_path)
+    assert_text_is_intact(Project(second / "shop"), name)
+
+
+def test_bad_answers_are_refused_together_and_nothing_is_written(tmp_path):
+    result = cookiecutter(tmp_path, project_slug="class", author_email="nobody", time_zone="Nowhere", check=False)
+    assert result.returncode == 1
+    # Cookiecutter adds a traceback of its own, after the message, to every hook that refuses.
+    message = result.stderr.partition("ERROR:")[0]
+    assert message.startswith("These answers cannot be used:")
+    assert all(f"- {question} " in message for question in ("project_slug", "author_email", "time_zone"))
+    assert not (tmp_path / "class").exists()
+
+
+def test_needs_no_network(tmp_path):
+    # A network namespace of its own, without even a loopback device that is up.
+    namespace = ("unshare", "--net") if os.geteuid() == 0 else ("unshare", "--net", "--map-root-user")
+    cookiecutter(tmp_path, *namespace)
+    assert (tmp_path / "my_project" / "manage.py").exists()
+
+
+def test_git_add_stages_no_secret(tmp_path):
+    project = Project.bake(tmp_path)
+    secrets = [line.partition("=")[2] for line in (project.path / ".env").read_text().splitlines() if "=" in line and line[0] != "#"]
+    assert secrets
+    run("git", "add", "-A", cwd=project.path)
+    staged = run("git", "ls-files", "--cached", cwd=project.path).stdout.split()
+    assert ".env.example" in staged
+    assert ".env" not in staged
+    for path in staged:
+        content = (project.path / path).read_bytes()
+        assert not any(secret.encode() in content for secret in secrets), path
+
+
+def test_secrets_are_fresh_and_private(tmp_path):
+    texts = set()
+    for name in ("first", "second"):
+        env = Project.bake(tmp_path / name).path / ".env"
+        assert stat.S_IMODE(env.stat().st_mode) == 0o600
+        texts.add(env.read_text())
+    assert len(texts) == 2
+
+
+def test_env_example_names_the_required_variables(bake):
+    for answers in PAIRWISE:
+        text = (bake(**answers).path / ".env.example").read_text()
+        assert "DJANGO_ALLOWED_HOSTS" in text
+        assert ("CACHE_URL" in text) == (answers["cache"] == "redis")
+        assert ("AWS_STORAGE_BUCKET_NAME" in text) == (answers["media_storage"] == "s3")
+
+
+def test_defaults_are_the_first_answers(bake):
+    assert bake().files() == bake(**DEFAULTS).files()
+
+
+def assert_text_is_intact(project, text):
+    assert literals(project.path / "config" / "settings" / "base.py", "PROJECT_NAME", "PROJECT_DESCRIPTION") == [text, text]
+    metadata = tomllib.loads((project.path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert metadata["description"] == text
+    assert metadata["authors"][0]["name"] == text
+    assert text in (project.path / "README.md").read_text(encoding="utf-8")
+    run("ruff", "check", "--no-cache", ".", cwd=project.path)
+    run("ruff", "format", "--no-cache", "--check", ".", cwd=project.path)
+
+
+def literals(path, *names):
+    """The values of constants in a Python file, without running it."""
+    assignments = (node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign))
+    values = {node.targets[0].id: node.value for node in assignments if isinstance(node.targets[0], ast.Name)}
+    return [ast.literal_eval(values[name]) for name in names]

@@ -1,0 +1,194 @@
+"""Each pair of answers as its owners meet it: linted, typed, tested, checked, migrated, and served in production mode."""
+
+import gzip
+import json
+import re
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import brotli
+import pytest
+
+from tests.bakery import PAIRWISE, Project, clean_environment, describe, production_environment, run
+from tests.services import Process, free_port
+
+# One worker of the test run bakes a project, makes its environment and keeps both for all of its tests.
+PROJECTS = [pytest.param(row, id=describe(row), marks=pytest.mark.xdist_group(describe(row))) for row in PAIRWISE]
+every_project = pytest.mark.parametrize("project", PROJECTS, indirect=True, scope="module")
+
+
+def test_every_interface_meets_every_database():
+    assert len({(row["interface"], row["database"]) for row in PAIRWISE}) == 6
+
+
+@every_project
+def test_formats_and_lints_without_a_difference(project):
+    run("git", "add", "--all", cwd=project.path)
+    project.execute("just", "format")
+    project.execute("just", "lint")
+    run("git", "diff", "--exit-code", cwd=project.path)
+
+
+@every_project
+def test_own_tests_pass_on_sqlite_and_on_the_real_database(project, services):
+    for env in ({}, database_of(project, services)):
+        result = project.execute("pytest", "--quiet", env=env)
+        assert "skipped" not in result.stdout
+        assert "xfailed" not in result.stdout
+
+
+@every_project
+def test_check_deploy_has_nothing_to_say(project, env):
+    result = project.manage("check", "--deploy", "--fail-level", "WARNING", env=env | {"PYTHONWARNINGS": "error::DeprecationWarning"})
+    assert "System check identified no issues (0 silenced)." in result.stdout
+
+
+@every_project
+def test_models_and_migrations_agree(project, env):
+    project.manage("migrate", env=env)
+    assert "No changes detected" in project.manage("makemigrations", "--check", "--dry-run", env=env).stdout
+
+
+@every_project
+def test_environment_is_reported_whole_before_anything_starts(project, env):
+    broken = env | {"DJANGO_SECRET_KEY": "change-me", "DJANGO_ALLOWED_HOSTS": "*", "PORT": "80a", "WEB_CONCURRENCY": "s3cret", "FORWARDED_ALLOW_IPS": "s3cret"}
+    for command in (("python", "manage.py", "check"), ("python", "-m", "config.serve")):
+        result = project.execute(*command, env=broken, check=False)
+        assert result.returncode == 1
+        report = result.stderr
+        assert "DJANGO_SECRET_KEY still holds a placeholder" in report
+        assert "DJANGO_ALLOWED_HOSTS must be host names" in report
+        assert "Traceback" not in report
+        assert "change-me" not in report
+        assert "s3cret" not in report
+        if "config.serve" in command:
+            assert "PORT must be a whole number" in report
+            assert "WEB_CONCURRENCY must be a whole number" in report
+            assert "FORWARDED_ALLOW_IPS must be addresses" in report
+
+
+@every_project
+def test_serves_in_production_mode_and_logs_json(project, env, tmp_path):
+    project.manage("collectstatic", "--noinput", env=env)
+    project.manage("migrate", env=env)
+    with serve(project, env, tmp_path) as server:
+        home = server.get("/")
+        assert home.status == 200
+        assert "max-age=300; includeSubDomains; preload" in home.headers["Strict-Transport-Security"]
+        assert re.fullmatch(r"[0-9a-f]{32}", home.headers["X-Request-ID"])
+
+        ready = server.get("/health/ready/", Host="10.0.0.1", **{"X-Forwarded-Proto": "http"})
+        assert ready.status == 200
+        assert json.loads(ready.body) == {"status": "ok", "checks": {"database": "ok", "cache": "ok"}}
+        assert ready.headers["Cache-Control"] == "no-store"
+
+        stylesheet = re.search(r'href="(/static/css/site\.[0-9a-f]{12}\.css)"', home.text)[1]
+        for encoding, decompress in {"br": brotli.decompress, "gzip": gzip.decompress}.items():
+            static = server.get(stylesheet, **{"Accept-Encoding": encoding})
+            assert static.status == 200
+            assert "immutable" in static.headers["Cache-Control"]
+            assert static.headers["Content-Encoding"] == encoding
+            assert b"color-scheme" in decompress(static.body)
+
+        login = server.get("/admin/login/")
+        nonce = re.search(r"script-src 'self' 'nonce-([^']+)'", login.headers["Content-Security-Policy"])[1]
+        assert f'nonce="{nonce}"' in login.text
+        assert "unsafe" not in login.headers["Content-Security-Policy"]
+        assert login.headers["Set-Cookie"].startswith("__Host-csrftoken=")
+
+        assert server.get("/?token=s3cret", **{"X-Forwarded-Proto": "http"}).headers["Location"].startswith("https://shop.test/")
+        assert server.get("/nowhere?token=s3cret", **{"X-Request-ID": "from-the-proxy"}).status == 404
+        assert server.get("/", Host="evil.test").status == 400
+        for path in ("/robots.txt", "/favicon.ico", "/.well-known/security.txt", "/health/live/"):
+            assert server.get(path).status == 200, path
+
+    assert server.process.returncode == 0
+    lines = [json.loads(line) for line in server.process.log.splitlines()]
+    assert all({"timestamp", "level", "logger", "message"} <= line.keys() for line in lines)
+    assert not [line for line in lines if line["level"] in ("WARNING", "CRITICAL") or "exc_info" in line]
+    assert "s3cret" not in server.process.log
+    accesses = [line for line in lines if line["logger"] == "access"]
+    assert "/health/ready/" not in {line["path"] for line in accesses}
+    (missing,) = [line for line in accesses if line["path"] == "/nowhere"]
+    assert missing["status"] == 404
+    assert missing["request_id"] == "from-the-proxy"
+    assert missing["remote_addr"] == "127.0.0.1"
+    assert missing.keys() >= {"method", "duration_ms", "user_agent"}
+    messages = [line["message"] for line in lines]
+    assert "Starting gunicorn" in messages[0]
+    assert "Shutting down: Master" in messages[-1]
+
+
+@pytest.fixture(scope="module")
+def project(request, tmp_path_factory) -> Project:
+    project = Project.bake(tmp_path_factory.mktemp("project"), **request.param)
+    project.sync()
+    return project
+
+
+@pytest.fixture(scope="module")
+def env(project, services) -> dict[str, str]:
+    return production_environment(project.answers, services)
+
+
+def database_of(project, services) -> dict[str, str]:
+    env = production_environment(project.answers, services)
+    return {name: value for name, value in env.items() if name == "DATABASE_URL"}
+
+
+class Answer:
+    def __init__(self, response) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+class KeepRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args):
+        return None
+
+
+class Server:
+    """A served project, asked as its proxy would ask: over plain HTTP with the public host's name."""
+
+    def __init__(self, process: Process, port: int) -> None:
+        self.process = process
+        self.url = f"http://127.0.0.1:{port}"
+        self.opener = urllib.request.build_opener(KeepRedirects)
+
+    def get(self, path: str, **headers: str) -> Answer:
+        headers = {"Host": "shop.test", "X-Forwarded-Proto": "https"} | headers
+        request = urllib.request.Request(self.url + path, headers=headers)
+        try:
+            with self.opener.open(request, timeout=10) as response:
+                return Answer(response)
+        except urllib.error.HTTPError as error:
+            return Answer(error)
+
+    def is_live(self) -> bool:
+        try:
+            return self.get("/health/live/").status == 200
+        except OSError:
+            return False
+
+
+@contextmanager
+def serve(project: Project, env: dict[str, str], folder) -> Iterator[Server]:
+    port = free_port()
+    environment = clean_environment() | env | {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "2"}
+    process = Process([project.path / ".venv" / "bin" / "python", "-m", "config.serve"], project.path, name="server", env=environment)
+    try:
+        server = Server(process, port)
+        process.wait_for(server.is_live, 20, "the server to answer")
+        yield server
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+    finally:
+        process.stop()

@@ -1,0 +1,13 @@
+"""Whether the cache server answers."""
+
+import secrets
+
+from django.core.cache import cache as default_cache
+
+
+def cache() -> None:
+    """Read back what was written: a cache that hides its outages answers every read with nothing."""
+    written = secrets.token_hex(8)
+    default_cache.set("readiness", written, timeout=10)
+    if default_cache.get("readiness") != written:
+        raise ConnectionError("the cache does not keep what is written to it")
