@@ -1,0 +1,125 @@
+"""The application as an ASGI server calls it, and the static files that never leave the event loop."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from asgiref.testing import ApplicationCommunicator
+from django.test import AsyncClient, Client
+from pytest_django.fixtures import Settings
+
+from apps.pages.static import CHUNK_BYTES
+from config.asgi import application
+
+LARGE = os.urandom(2 * CHUNK_BYTES + 1)
+
+
+@pytest.fixture
+def static_root(settings: Settings, tmp_path: Path) -> Path:
+    settings.STATIC_ROOT = tmp_path
+    settings.WHITENOISE_AUTOREFRESH = False
+    (tmp_path / "small.css").write_bytes(b"p { color: red }")
+    (tmp_path / "large.bin").write_bytes(LARGE)
+    return tmp_path
+
+
+def test_the_server_is_told_that_the_application_starts_and_stops() -> None:
+    started, stopped = converse({"type": "lifespan"}, {"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
+    assert (started, stopped) == ({"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"})
+
+
+@pytest.mark.django_db
+def test_the_application_answers_a_request() -> None:
+    start, body = converse(
+        {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "query_string": b"",
+            "headers": [(b"host", b"testserver")],
+            "client": ("127.0.0.1", 50000),
+            "server": ("127.0.0.1", 8000),
+        },
+        {"type": "http.request"},
+    )
+    assert start["status"] == 200
+    assert b"<h1>" in body["body"]
+
+
+@pytest.mark.usefixtures("static_root")
+def test_a_small_file_is_sent_in_one_piece() -> None:
+    response, pieces = fetch("/static/small.css")
+    assert (response.status_code, response.headers["Content-Type"]) == (200, 'text/css; charset="utf-8"')
+    assert pieces == [b"p { color: red }"]
+
+
+@pytest.mark.usefixtures("static_root")
+def test_a_large_file_is_never_in_memory_as_a_whole() -> None:
+    response, pieces = fetch("/static/large.bin")
+    assert response.headers["Content-Length"] == str(len(LARGE))
+    assert [len(piece) for piece in pieces] == [CHUNK_BYTES, CHUNK_BYTES, 1]
+    assert b"".join(pieces) == LARGE
+
+
+@pytest.mark.usefixtures("static_root")
+@pytest.mark.parametrize("name", ["small.css", "large.bin"])
+def test_a_file_that_the_browser_has_is_not_sent_again(name: str) -> None:
+    first, _ = fetch(f"/static/{name}")
+    response, pieces = fetch(f"/static/{name}", headers={"if-modified-since": first.headers["Last-Modified"]})
+    assert (response.status_code, b"".join(pieces)) == (304, b"")
+
+
+@pytest.mark.usefixtures("static_root")
+def test_the_headers_of_a_file_can_be_asked_for() -> None:
+    response, pieces = fetch("/static/large.bin", method="HEAD")
+    assert (response.status_code, response.headers["Content-Length"]) == (200, str(len(LARGE)))
+    assert b"".join(pieces) == b""
+
+
+@pytest.mark.usefixtures("static_root")
+def test_a_part_of_a_file_can_be_asked_for() -> None:
+    response, pieces = fetch("/static/large.bin", headers={"range": "bytes=10-19"})
+    assert (response.status_code, b"".join(pieces)) == (206, LARGE[10:20])
+
+
+@pytest.mark.usefixtures("static_root")
+def test_what_is_no_file_is_for_the_views() -> None:
+    assert fetch("/robots.txt")[0].status_code == 200
+    assert fetch("/static/missing.css")[0].status_code == 404
+
+
+def test_a_file_that_is_being_edited_is_found(static_root: Path, settings: Settings) -> None:
+    settings.WHITENOISE_AUTOREFRESH = True
+    client = AsyncClient()
+    assert fetch("/static/new.css", client)[0].status_code == 404
+    (static_root / "new.css").write_bytes(b"p { color: blue }")
+    assert fetch("/static/new.css", client)[1] == [b"p { color: blue }"]
+
+
+@pytest.mark.usefixtures("static_root")
+def test_files_are_served_to_synchronous_callers_too(client: Client) -> None:
+    response = client.get("/static/small.css")
+    assert b"".join(response) == b"p { color: red }"
+
+
+@async_to_sync
+async def converse(scope: dict[str, Any], *messages: dict[str, Any]) -> tuple[Any, Any]:
+    """The first two messages that the application answers with."""
+    server: Any = ApplicationCommunicator(application, scope)  # type: ignore[no-untyped-call]
+    for message in messages:
+        await server.send_input(message)
+    answers = await server.receive_output(), await server.receive_output()
+    await server.wait()
+    return answers
+
+
+@async_to_sync
+async def fetch(
+    path: str, client: AsyncClient | None = None, method: str = "GET", **options: Any
+) -> tuple[Any, list[bytes]]:
+    """A response and the pieces of its body."""
+    response: Any = await (client or AsyncClient()).generic(method, path, **options)
+    pieces = [piece async for piece in response] if response.streaming else [response.content]
+    return response, pieces

@@ -1,0 +1,235 @@
+"""Every request has an id, every line is JSON, and no line or report holds a secret."""
+
+import asyncio
+import gzip
+import io
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from logging.config import DictConfigurator
+from typing import TYPE_CHECKING, Any
+
+import brotli  # type: ignore[import-untyped]
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncRequestFactory, Client
+
+from apps.observability.logs import RefusedRequests, json_logging
+from apps.observability.middleware import observability_middleware
+from apps.observability.request_ids import begin_request, current_request_id, end_request
+from apps.observability.sentry import scrub
+
+if TYPE_CHECKING:
+    from conftest import RunPython, Send
+
+type Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    """What has been logged since the test began, line by line, as production writes it."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(RefusedRequests())
+    handler.setFormatter(DictConfigurator({}).configure_formatter(json_logging("INFO")["formatters"]["json"]))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.setLevel(level)
+    root.removeHandler(handler)
+
+
+@pytest.fixture
+def request_id() -> Iterator[str]:
+    yield begin_request("a-request")
+    end_request()
+
+
+@pytest.mark.parametrize("proposed", ["7", "Ab.c_d-9", "x" * 128])
+def test_a_well_formed_request_id_is_taken(send: "Send", proposed: str) -> None:
+    response = send("GET", "/robots.txt", headers={"x-request-id": proposed})
+    assert response.headers["X-Request-ID"] == proposed
+
+
+@pytest.mark.parametrize("proposed", ["", "two words", "x" * 129, "a\nb", 'a"b', "é"])
+def test_any_other_request_id_is_replaced(send: "Send", proposed: str) -> None:
+    made = send("GET", "/robots.txt", headers={"x-request-id": proposed}).headers["X-Request-ID"]
+    assert made != proposed
+    assert len(made) == 32
+    assert made != send("GET", "/robots.txt").headers["X-Request-ID"]
+
+
+def test_the_request_id_ends_with_the_request(client: Client) -> None:
+    client.get("/robots.txt")
+    assert current_request_id() is None
+
+
+def test_the_access_line(send: "Send", lines: Lines) -> None:
+    send("GET", "/robots.txt?token=secret", headers={"user-agent": "probe/1", "x-request-id": "7"})
+    [line] = lines()
+    assert 0 <= line.pop("duration_ms") < 10_000
+    assert datetime.now(UTC) - datetime.fromisoformat(line.pop("timestamp")) < timedelta(minutes=1)
+    assert line == {
+        "level": "INFO",
+        "logger": "access",
+        "message": "GET /robots.txt 200",
+        "method": "GET",
+        "path": "/robots.txt",
+        "status": 200,
+        "remote_addr": "127.0.0.1",
+        "user_agent": "probe/1",
+        "request_id": "7",
+    }
+
+
+def test_a_line_outside_a_request(lines: Lines) -> None:
+    logging.getLogger("shop").info("%s sold", 3, extra={"article": "ink"})
+    [line] = lines()
+    assert datetime.fromisoformat(line.pop("timestamp")).utcoffset() == timedelta(0)
+    assert line == {"level": "INFO", "logger": "shop", "message": "3 sold", "article": "ink"}
+
+
+def test_a_line_with_a_traceback(lines: Lines, request_id: str) -> None:
+    try:
+        raise ValueError("sold out")
+    except ValueError:
+        logging.getLogger("shop").exception("not sold")
+    [line] = lines()
+    assert (line["level"], line["message"], line["request_id"]) == ("ERROR", "not sold", request_id)
+    assert line["exc_info"].startswith("Traceback (most recent call last)")
+    assert line["exc_info"].endswith("ValueError: sold out")
+
+
+def test_djangos_lines_hold_no_query_string(client: Client, lines: Lines) -> None:
+    client.get("/missing?token=secret")
+    assert {line["logger"] for line in lines()} == {"access", "django.request"}
+    assert "secret" not in json.dumps(lines())
+
+
+def test_a_refused_request_is_one_short_line(client: Client, lines: Lines) -> None:
+    client.get("/", headers={"host": "evil.test"})
+    [line] = [line for line in lines() if line["logger"] == "django.security.DisallowedHost"]
+    assert line["message"].startswith("Invalid HTTP_HOST header: 'evil.test'")
+    assert "exc_info" not in line
+
+
+def test_a_refused_request_is_told_without_its_query_string(lines: Lines) -> None:
+    logging.getLogger("django.security.DisallowedRedirect").error("Unsafe redirect to %s", "odd://x/?token=secret")
+    [line] = lines()
+    assert line["message"] == "Unsafe redirect to odd://x/"
+
+
+def test_a_client_that_leaves_has_its_line_too(lines: Lines) -> None:
+    async def leave_early() -> None:
+        begun = asyncio.Event()
+
+        async def never_answer(request: HttpRequest) -> HttpResponse:
+            begun.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        response = asyncio.ensure_future(observability_middleware(never_answer)(AsyncRequestFactory().get("/slow/")))
+        await begun.wait()
+        response.cancel()
+        await response
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(leave_early())
+    assert [(line["path"], line["status"]) for line in lines()] == [("/slow/", 499)]
+
+
+def test_production_logs_to_standard_output(run_python: "RunPython", production_environ: dict[str, str]) -> None:
+    program = "import django, logging; django.setup(); logging.getLogger('shop').warning('low on ink')"
+    environ = production_environ | {"DJANGO_SETTINGS_MODULE": "config.settings.production"}
+    result = run_python("-c", program, environ=environ)
+    assert json.loads(result.stdout)["message"] == "low on ink"
+    assert result.stderr == ""
+
+
+def test_sentry_learns_nothing_about_the_person(request_id: str) -> None:
+    event = {
+        "message": "mail to ada@shop.test failed at https://shop.test/reset?token=secret",
+        "user": {"ip_address": "203.0.113.9"},
+        "request": {
+            "url": "https://shop.test/reset",
+            "query_string": "token=secret",
+            "cookies": {"sessionid": "secret"},
+            "data": {"password": "secret"},
+            "env": {"REMOTE_ADDR": "203.0.113.9"},
+            "headers": {"Host": "shop.test", "Authorization": "secret", "X-Forwarded-For": "203.0.113.9"},
+        },
+        "breadcrumbs": {"values": [{"message": "GET /?token=secret", "level": "info"}]},
+    }
+    assert scrub(event, {}) == {
+        "message": "mail to [Filtered] failed at https://shop.test/reset?[Filtered]",
+        "request": {"url": "https://shop.test/reset", "headers": {"Host": "shop.test"}},
+        "breadcrumbs": {"values": [{"message": "GET /?[Filtered]", "level": "info"}]},
+        "tags": {"request_id": request_id},
+    }
+
+
+def test_an_event_outside_a_request_has_no_request_id() -> None:
+    assert "tags" not in scrub({"message": "a task failed"}, {})
+
+
+def test_sentry_receives_errors(run_python: "RunPython", production_environ: dict[str, str], sink: "Sink") -> None:
+    program = (
+        "import django, logging; django.setup()\n"
+        "from apps.observability.request_ids import begin_request; begin_request('a-request')\n"
+        "typed = 'hunter' + str(2)\n"
+        "try: open('/missing?token=secret')\n"
+        "except OSError: logging.getLogger('shop').exception('for ada@shop.test')\n"
+    )
+    environ = production_environ | {
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "SENTRY_DSN": f"http://key@127.0.0.1:{sink.server_port}/1",
+        "SENTRY_RELEASE": "1.2.3",
+    }
+    assert run_python("-c", program, environ=environ).returncode == 0
+    [event] = sink.events
+    assert event["tags"]["request_id"] == "a-request"
+    assert (event["environment"], event["release"]) == ("production", "1.2.3")
+    assert event["exception"]["values"][-1]["type"] == "FileNotFoundError"
+    for secret in ("hunter2", "token=secret", "ada@shop.test"):
+        assert secret not in json.dumps(event)
+
+
+@pytest.fixture
+def sink() -> Iterator["Sink"]:
+    with Sink(("127.0.0.1", 0), Envelopes) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+class Sink(HTTPServer):
+    """Stands where Sentry's server would, and keeps the events that it is sent."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.events: list[dict[str, Any]] = []
+
+
+class Envelopes(BaseHTTPRequestHandler):
+    """https://develop.sentry.dev/sdk/foundations/transport/envelopes/"""
+
+    server: Sink
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        decode = {"gzip": gzip.decompress, "br": brotli.decompress}.get(self.headers["Content-Encoding"], bytes)
+        _, header, payload = decode(body).split(b"\n", 2)
+        if json.loads(header)["type"] == "event":
+            self.server.events.append(json.loads(payload.splitlines()[0]))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Not a word: the default writes to standard error."""
