@@ -181,8 +181,8 @@ def test_sentry_receives_errors(run_python: "RunPython", production_environ: dic
     program = (
         "import django, logging; django.setup()\n"
         "from apps.observability.request_ids import begin_request; begin_request('a-request')\n"
-        "typed = 'hunter' + str(2)\n"
-        "try: open('/missing?token=secret')\n"
+        "def look_up(typed): open('/missing?token=secret')\n"
+        "try: look_up('hunter' + str(2))\n"
         "except OSError: logging.getLogger('shop').exception('for ada@shop.test')\n"
     )
     environ = production_environ | {
