@@ -1,6 +1,10 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test test-fast lint
 
+# Everything in the template's folder is baked: a cache that a tool leaves there would break every bake.
+export PYTHONDONTWRITEBYTECODE = 1
+export RUFF_NO_CACHE = true
+
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 

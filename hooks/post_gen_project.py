@@ -25,6 +25,11 @@ OWNED_PATHS = (
     ("config/wsgi.py", "interface", "wsgi"),
     ("data", "database", "sqlite"),
     ("data", "media_storage", "filesystem"),
+    ("tests/test_asgi.py", "interface", "asgi"),
+    ("tests/test_redis.py", "cache", "redis"),
+    ("tests/test_routers.py", "database", "mysql"),
+    ("tests/test_routers.py", "database", "postgresql"),
+    ("tests/test_wsgi.py", "interface", "wsgi"),
 )
 
 

@@ -47,12 +47,25 @@ def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None, chec
         command, cwd=cwd, env=clean_environment() | (env or {}), capture_output=True, text=True, check=False, **options
     )
     output = result.stdout + result.stderr
-    assert result.returncode == 0 or not check, f"{' '.join(map(str, command))} ended with {result.returncode}\n{output}"
+    assert result.returncode == 0 or not check, (
+        f"{' '.join(map(str, command))} ended with {result.returncode}\n{output}"
+    )
     return result
 
 
 def clean_environment() -> dict[str, str]:
-    ours = ("DJANGO_", "DATABASE_", "CACHE_URL", "AWS_", "SENTRY_", "EMAIL_URL", "PYTEST_", "COV_", "VIRTUAL_ENV", "COOKIECUTTER_")
+    ours = (
+        "DJANGO_",
+        "DATABASE_",
+        "CACHE_URL",
+        "AWS_",
+        "SENTRY_",
+        "EMAIL_URL",
+        "PYTEST_",
+        "COV_",
+        "VIRTUAL_ENV",
+        "COOKIECUTTER_",
+    )
     tools = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | tools
 

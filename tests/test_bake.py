@@ -4,17 +4,27 @@ import ast
 import os
 import re
 import stat
-import subprocess
 import tomllib
 
 import pytest
 
-from tests.bakery import CHOICES, DEFAULTS, PAIRWISE, QUESTIONS, TEMPLATE, Project, all_pairs, cookiecutter, describe, run
+from tests.bakery import (
+    CHOICES,
+    DEFAULTS,
+    PAIRWISE,
+    QUESTIONS,
+    TEMPLATE,
+    Project,
+    all_pairs,
+    cookiecutter,
+    describe,
+    run,
+)
 
 HOSTILE = [
     "He said \"hi\" and 'bye'",
     'Back\\slash \\n \\" end\\',
-    'Triple """ and \'\'\'',
+    "Triple \"\"\" and '''",
     "Rocket \N{ROCKET} Ünïcode \N{RIGHT-TO-LEFT OVERRIDE}",
     "$HOME `id` $(id) %s {0} <b>&amp;",
 ]
@@ -41,15 +51,23 @@ ALWAYS = set(
     static/css/site.css static/favicon.ico static/favicon.svg
     templates/400.html templates/403.html templates/403_csrf.html templates/404.html templates/429.html
     templates/500.html templates/base.html templates/home.html templates/robots.txt templates/security.txt
+    tests/conftest.py tests/test_development_settings.py tests/test_environment.py
+    tests/test_health.py tests/test_observability.py tests/test_operations.py tests/test_pages.py
+    tests/test_production_settings.py tests/test_security.py tests/test_server.py tests/test_users.py
     """.split()
 )
 OWNED = {
-    ("interface", "wsgi"): {"config/wsgi.py"},
-    ("interface", "asgi"): {"apps/pages/static.py", "config/asgi.py", "config/uvicorn_worker.py"},
-    ("database", "postgresql"): {"compose.yaml", "config/routers.py"},
-    ("database", "mysql"): {"compose.yaml", "config/routers.py"},
+    ("interface", "wsgi"): {"config/wsgi.py", "tests/test_wsgi.py"},
+    ("interface", "asgi"): {"apps/pages/static.py", "config/asgi.py", "config/uvicorn_worker.py", "tests/test_asgi.py"},
+    ("database", "postgresql"): {"compose.yaml", "config/routers.py", "tests/test_routers.py"},
+    ("database", "mysql"): {"compose.yaml", "config/routers.py", "tests/test_routers.py"},
     ("database", "sqlite"): {"data/.gitignore"},
-    ("cache", "redis"): {"apps/health/cache_check.py", "apps/observability/outages.py", "compose.yaml"},
+    ("cache", "redis"): {
+        "apps/health/cache_check.py",
+        "apps/observability/outages.py",
+        "compose.yaml",
+        "tests/test_redis.py",
+    },
     ("cache", "database"): {
         "apps/operations/migrations/0001_cache_table.py",
         "apps/operations/migrations/__init__.py",
@@ -62,7 +80,7 @@ TRACES = {
     ("interface", "asgi"): r"\basgi\b|uvicorn|uvloop|httptools",
     ("database", "postgresql"): r"postgres|psycopg|pgbouncer",
     ("database", "mysql"): r"mysql|mariadb",
-    ("database", "sqlite"): r"journal_mode|data/db\.sqlite3",
+    ("database", "sqlite"): r"journal_mode|PRAGMA",
     ("cache", "redis"): r"redis|valkey",
     ("cache", "database"): r"createcachetable|DatabaseCache",
     ("media_storage", "s3"): r"\bs3\b|\bboto|\bAWS_|storages\.backends",
@@ -151,7 +169,11 @@ def test_needs_no_network(tmp_path):
 
 def test_git_add_stages_no_secret(tmp_path):
     project = Project.bake(tmp_path)
-    secrets = [line.partition("=")[2] for line in (project.path / ".env").read_text().splitlines() if "=" in line and line[0] != "#"]
+    secrets = [
+        line.partition("=")[2]
+        for line in (project.path / ".env").read_text().splitlines()
+        if "=" in line and line[0] != "#"
+    ]
     assert secrets
     run("git", "add", "-A", cwd=project.path)
     staged = run("git", "ls-files", "--cached", cwd=project.path).stdout.split()
@@ -184,7 +206,10 @@ def test_defaults_are_the_first_answers(bake):
 
 
 def assert_text_is_intact(project, text):
-    assert literals(project.path / "config" / "settings" / "base.py", "PROJECT_NAME", "PROJECT_DESCRIPTION") == [text, text]
+    assert literals(project.path / "config" / "settings" / "base.py", "PROJECT_NAME", "PROJECT_DESCRIPTION") == [
+        text,
+        text,
+    ]
     metadata = tomllib.loads((project.path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert metadata["description"] == text
     assert metadata["authors"][0]["name"] == text

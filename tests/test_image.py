@@ -17,7 +17,7 @@ from shutil import which
 import pytest
 
 from tests.bakery import CHOICES, DEFAULTS, TEMPLATE, Project, describe, production_environment, run
-from tests.services import NotInstalled, free_port, wait_until
+from tests.services import NotInstalledError, free_port, wait_until
 
 pytestmark = pytest.mark.xdist_group("docker")  # one build at a time, and its tests where the image is
 
@@ -258,4 +258,4 @@ def find_docker() -> str:
         return client
     tool = TEMPLATE.parent / "shared" / "tools" / "docker-engine"
     advice = f"run {tool} up" if tool.exists() else "see https://docs.docker.com/engine/install/"
-    raise NotInstalled(f"no Docker engine answers: {advice}")
+    raise NotInstalledError(f"no Docker engine answers: {advice}")

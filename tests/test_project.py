@@ -42,7 +42,9 @@ def test_own_tests_pass_on_sqlite_and_on_the_real_database(project, services):
 
 @every_project
 def test_check_deploy_has_nothing_to_say(project, env):
-    result = project.manage("check", "--deploy", "--fail-level", "WARNING", env=env | {"PYTHONWARNINGS": "error::DeprecationWarning"})
+    result = project.manage(
+        "check", "--deploy", "--fail-level", "WARNING", env=env | {"PYTHONWARNINGS": "error::DeprecationWarning"}
+    )
     assert "System check identified no issues (0 silenced)." in result.stdout
 
 
@@ -54,7 +56,13 @@ def test_models_and_migrations_agree(project, env):
 
 @every_project
 def test_environment_is_reported_whole_before_anything_starts(project, env):
-    broken = env | {"DJANGO_SECRET_KEY": "change-me", "DJANGO_ALLOWED_HOSTS": "*", "PORT": "80a", "WEB_CONCURRENCY": "s3cret", "FORWARDED_ALLOW_IPS": "s3cret"}
+    broken = env | {
+        "DJANGO_SECRET_KEY": "change-me",
+        "DJANGO_ALLOWED_HOSTS": "*",
+        "PORT": "80a",
+        "WEB_CONCURRENCY": "s3cret",
+        "FORWARDED_ALLOW_IPS": "s3cret",
+    }
     for command in (("python", "manage.py", "check"), ("python", "-m", "config.serve")):
         result = project.execute(*command, env=broken, check=False)
         assert result.returncode == 1
@@ -99,7 +107,11 @@ def test_serves_in_production_mode_and_logs_json(project, env, tmp_path):
         assert "unsafe" not in login.headers["Content-Security-Policy"]
         assert login.headers["Set-Cookie"].startswith("__Host-csrftoken=")
 
-        assert server.get("/?token=s3cret", **{"X-Forwarded-Proto": "http"}).headers["Location"].startswith("https://shop.test/")
+        assert (
+            server.get("/?token=s3cret", **{"X-Forwarded-Proto": "http"})
+            .headers["Location"]
+            .startswith("https://shop.test/")
+        )
         assert server.get("/nowhere?token=s3cret", **{"X-Request-ID": "from-the-proxy"}).status == 404
         assert server.get("/", Host="evil.test").status == 400
         for path in ("/robots.txt", "/favicon.ico", "/.well-known/security.txt", "/health/live/"):
@@ -183,7 +195,9 @@ class Server:
 def serve(project: Project, env: dict[str, str], folder) -> Iterator[Server]:
     port = free_port()
     environment = clean_environment() | env | {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "2"}
-    process = Process([project.path / ".venv" / "bin" / "python", "-m", "config.serve"], project.path, name="server", env=environment)
+    process = Process(
+        [project.path / ".venv" / "bin" / "python", "-m", "config.serve"], project.path, name="server", env=environment
+    )
     try:
         server = Server(process, port)
         process.wait_for(server.is_live, 20, "the server to answer")

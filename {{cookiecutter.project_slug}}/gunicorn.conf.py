@@ -32,7 +32,8 @@ def worker_exit(server, worker):
     from django.db import connections
 
     for connection in connections.all():
-        connection.close_pool()
+        if connection.vendor == "postgresql":
+            connection.close_pool()
 
 
 # %endif

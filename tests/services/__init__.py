@@ -4,7 +4,7 @@ from tests.services.blackhole import BlackHole
 from tests.services.memcached import Memcached
 from tests.services.mysql import MariaDB
 from tests.services.postgresql import PostgreSQL
-from tests.services.process import NotInstalled, Process, free_port, wait_until
+from tests.services.process import NotInstalledError, Process, free_port, wait_until
 from tests.services.redis import Redis
 from tests.services.s3 import S3
 from tests.services.sentry import SentrySink
@@ -17,7 +17,7 @@ __all__ = [
     "BlackHole",
     "MariaDB",
     "Memcached",
-    "NotInstalled",
+    "NotInstalledError",
     "PostgreSQL",
     "Process",
     "Redis",

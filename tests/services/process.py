@@ -31,7 +31,7 @@ kill -s KILL -- "-$2"
 _given_ports: set[int] = set()
 
 
-class NotInstalled(RuntimeError):
+class NotInstalledError(RuntimeError):
     """A program or package that a test needs is missing; the message says how to get it."""
 
 
@@ -57,7 +57,7 @@ def find_program(name: str, apt: str) -> str:
     """Return the path of a program, also from the folders for daemons, which Debian keeps off a user's PATH."""
     path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"]))
     if path is None:
-        raise NotInstalled(f"{name} is not installed: apt-get install {apt}")
+        raise NotInstalledError(f"{name} is not installed: apt-get install {apt}")
     return path
 
 
@@ -65,7 +65,7 @@ def find_package(name: str, pip: str) -> Path:
     """Return the folder of a Python package without importing it."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
-        raise NotInstalled(f"{name} is not installed: pip install '{pip}'")
+        raise NotInstalledError(f"{name} is not installed: pip install '{pip}'")
     return Path(spec.origin).parent
 
 

@@ -49,7 +49,7 @@ class Server(Service):
 
     @abstractmethod
     def command(self) -> list[str | Path]:
-        """Return what to run; raise NotInstalled if it is missing."""
+        """Return what to run; raise NotInstalledError if it is missing."""
 
     def ready(self) -> bool:
         return accepts(self.port)

@@ -6,9 +6,8 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import cast
 
+from aiosmtpd import smtp
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP as Protocol
-from aiosmtpd.smtp import Envelope, Session
 
 from tests.services.process import HOST, wait_until
 from tests.services.service import Service
@@ -38,7 +37,7 @@ class SMTP(Service):
         wait_until(lambda: self.messages, timeout, "an e-mail arrives")
         return self.messages[-1]
 
-    async def handle_DATA(self, server: Protocol, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, server: smtp.SMTP, session: smtp.Session, envelope: smtp.Envelope) -> str:  # noqa: N802
         """Keep a message (called by aiosmtpd)."""
         content = cast(bytes, envelope.content).replace(b"\r\n", b"\n")  # CRLF is for the wire
         (self.folder / f"{len(self.messages) + 1}.eml").write_bytes(content)

@@ -26,7 +26,7 @@ from tests.services import (
     BlackHole,
     MariaDB,
     Memcached,
-    NotInstalled,
+    NotInstalledError,
     PostgreSQL,
     Process,
     Redis,
@@ -182,7 +182,7 @@ def test_a_missing_program_is_named_with_its_package(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda *args, **options: None)
     monkeypatch.setattr("tests.services.process.find_spec", lambda name: None)
-    with pytest.raises(NotInstalled, match=message):
+    with pytest.raises(NotInstalledError, match=message):
         service(tmp_path).start()
 
 
@@ -248,8 +248,8 @@ def ask(port: int, text: str) -> str:
 
 
 def http(method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
-    request = urllib.request.Request(url, body, headers or {}, method=method)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+    request = urllib.request.Request(url, body, headers or {}, method=method)
+    with urllib.request.urlopen(request, timeout=10) as answer:
         return answer.read()
 
 

@@ -34,7 +34,8 @@ def close_pools() -> None:
     from django.db import connections
 
     for connection in connections.all():
-        connection.close_pool()  # type: ignore[attr-defined]
+        if connection.vendor == "postgresql":
+            connection.close_pool()  # type: ignore[attr-defined]
 
 
 # %endif

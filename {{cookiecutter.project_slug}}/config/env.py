@@ -126,12 +126,12 @@ class Env(environ.Env):
         scheme, _, rest = text.partition("://")
         try:
             url = f"{DATABASE_SCHEMES[scheme.lower()]}://{rest}"
+            is_file = url.startswith("sqlite:")
+            if is_file and not rest.startswith(("/", ":memory:")):
+                raise ValueError
             entry: dict[str, Any] = self.db_url_config(url, engine=engine)
-            if url.startswith("sqlite:"):
-                well_formed: object = rest.startswith(("/", ":memory:"))
-            else:  # what follows an unescaped #, / or ? of a password ends up in the fragment or the name
-                well_formed = not urlsplit(url).fragment and re.fullmatch(r"[^@/#]+", entry["NAME"])
-            if not well_formed:
+            # What follows an unescaped #, / or ? of a password ends up in the fragment or the name.
+            if not is_file and (urlsplit(url).fragment or not re.fullmatch(r"[^@/#]+", entry["NAME"])):
                 raise ValueError
         except KeyError:
             self.require(var, False, f"must begin with one of {', '.join(f'{name}://' for name in DATABASE_SCHEMES)}")

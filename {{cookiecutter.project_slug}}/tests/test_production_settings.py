@@ -63,16 +63,10 @@ def test_forms_are_accepted_from_the_allowed_hosts(production: Production) -> No
         ("DJANGO_STATIC_HOST", "cdn.test"),
         ("EMAIL_URL", "mail.test"),
         ("SENTRY_TRACES_SAMPLE_RATE", "2"),
-        # %if cookiecutter.database == "postgresql"
-        ("DATABASE_URL", "mysql://shop:secret@127.0.0.1/shop"),
-        ("DATABASE_REPLICA_URL", "mysql://shop:secret@127.0.0.1/shop"),
-        # %endif
-        # %if cookiecutter.database == "mysql"
-        ("DATABASE_URL", "postgresql://shop:secret@127.0.0.1/shop"),
-        ("DATABASE_REPLICA_URL", "postgresql://shop:secret@127.0.0.1/shop"),
-        # %endif
-        # %if cookiecutter.database == "sqlite"
-        ("DATABASE_URL", "mariadb://shop:secret@127.0.0.1/shop"),
+        ("DATABASE_URL", "oracle://shop:secret@127.0.0.1/shop"),
+        # %if cookiecutter.database != "sqlite"
+        ("DATABASE_URL", "sqlite:///shop"),
+        ("DATABASE_REPLICA_URL", "oracle://shop:secret@127.0.0.1/shop"),
         # %endif
         # %if cookiecutter.cache == "redis"
         ("CACHE_URL", "memcached://127.0.0.1:11211"),

@@ -60,7 +60,7 @@ def check_placeholder_domain(app_configs: Apps, **kwargs: Any) -> list[checks.Ch
     return [W003] if any(host.endswith(f".{domain}") for host in hosts for domain in PLACEHOLDER_DOMAINS) else []
 
 
-@checks.register(checks.Tags.database, deploy=True)
+@checks.register(checks.Tags.compatibility, deploy=True)
 def check_database_on_disk(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
     return [W004] if connection.vendor == "sqlite" and may_have_several_instances() else []
 
