@@ -44,11 +44,14 @@ def test_readiness_names_each_check(send: "Send") -> None:
     assert response.status_code == 200
 
 
-def test_a_failing_check_makes_the_instance_not_ready(send: "Send", settings: Settings) -> None:
+def test_a_failing_check_makes_the_instance_not_ready_and_fills_no_log(
+    send: "Send", settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     settings.READINESS_CHECKS = {"database": f"{__name__}.fail", "cache": f"{__name__}.count"}
     response = send("GET", "/health/ready/")
     assert response.json() == {"status": "unavailable", "checks": {"database": "failing", "cache": "ok"}}
     assert response.status_code == 503
+    assert not caplog.records
 
 
 def test_a_check_that_does_not_answer_is_not_waited_for(settings: Settings, send: "Send") -> None:

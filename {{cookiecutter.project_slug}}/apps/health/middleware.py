@@ -59,4 +59,6 @@ def answer(status: int, body: Mapping[str, object]) -> JsonResponse:
     response = JsonResponse(body, status=status)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Content-Length"] = str(len(response.content))
+    # Django would log each 503 as an error; whoever probes knows.
+    response._has_been_logged = True  # type: ignore[attr-defined]
     return response
