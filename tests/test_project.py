@@ -159,6 +159,35 @@ def test_serves_in_production_mode_and_logs_json(project, env, tmp_path):
     assert "Shutting down: Master" in messages[-1]
 
 
+@every_project
+def test_error_has_one_request_id_on_the_page_in_the_log_and_in_sentry(project, env, services, tmp_path):
+    broken = {"sqlite": "sqlite:////nowhere/db.sqlite3"}
+    url = broken.get(project.answers["database"]) or re.sub(r":\d+/", f":{free_port()}/", env["DATABASE_URL"])
+    project.manage("collectstatic", "--noinput", env=env)
+    services.sentry.events.clear()
+    with serve(project, env | {"DATABASE_URL": url, "SENTRY_RELEASE": "1.2.3"}, tmp_path) as server:
+        page = server.get(
+            "/admin/?token=s3cret", Cookie="__Host-sessionid=t0psecret", Referer="https://shop.test/?mail=joe@shop.test"
+        )
+        event = services.sentry.wait_for_event()
+    assert page.status == 500
+    request_id = page.headers["X-Request-ID"]
+    assert f"<code>{request_id}</code>" in page.text
+    nonce = re.search(r"'nonce-([^']+)'", page.headers["Content-Security-Policy"])[1]
+    assert f'<style nonce="{nonce}">' in page.text
+
+    lines = [json.loads(line) for line in server.process.log.splitlines()]
+    (error,) = [line for line in lines if "exc_info" in line]
+    assert error["request_id"] == request_id
+    assert "OperationalError" in error["exc_info"]
+
+    assert event["tags"]["request_id"] == request_id
+    assert (event["release"], event["environment"]) == ("1.2.3", "production")
+    assert "OperationalError" in {exception["type"] for exception in event["exception"]["values"]}
+    for text in (json.dumps(event), server.process.log):
+        assert not re.search("s3cret|t0psecret|joe@", text)
+
+
 @pytest.fixture(scope="module")
 def project(request, tmp_path_factory) -> Project:
     project = Project.bake(tmp_path_factory.mktemp("project"), **request.param)

@@ -6,6 +6,8 @@ from django.urls import path
 
 from apps.pages import views
 
+admin.site.site_header = admin.site.site_title = settings.PROJECT_NAME
+
 handler500 = "apps.pages.views.server_error"
 
 urlpatterns = [
