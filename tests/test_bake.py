@@ -50,7 +50,7 @@ ALWAYS = set(
     docs/operations.md locale/.gitkeep
     static/css/site.css static/favicon.ico static/favicon.svg
     templates/400.html templates/403.html templates/403_csrf.html templates/404.html templates/429.html
-    templates/500.html templates/base.html templates/home.html templates/robots.txt templates/security.txt
+    templates/500.html templates/base.html templates/error.html templates/home.html templates/robots.txt templates/security.txt
     tests/conftest.py tests/test_development_settings.py tests/test_environment.py
     tests/test_health.py tests/test_observability.py tests/test_operations.py tests/test_pages.py
     tests/test_production_settings.py tests/test_security.py tests/test_server.py tests/test_users.py
