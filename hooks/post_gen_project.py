@@ -9,28 +9,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-# A listed path stays if any of its rows was answered so; an unlisted path always stays.
-OWNED_PATHS = (
-    ("apps/health/cache_check.py", "cache", "redis"),
-    ("apps/observability/outages.py", "cache", "redis"),
-    ("apps/operations/migrations", "cache", "database"),
-    ("compose.yaml", "cache", "redis"),
-    ("compose.yaml", "database", "mysql"),
-    ("compose.yaml", "database", "postgresql"),
-    ("apps/pages/static.py", "interface", "asgi"),
-    ("config/asgi.py", "interface", "asgi"),
-    ("config/routers.py", "database", "mysql"),
-    ("config/routers.py", "database", "postgresql"),
-    ("config/uvicorn_worker.py", "interface", "asgi"),
-    ("config/wsgi.py", "interface", "wsgi"),
-    ("data", "database", "sqlite"),
-    ("data", "media_storage", "filesystem"),
-    ("tests/test_asgi.py", "interface", "asgi"),
-    ("tests/test_redis.py", "cache", "redis"),
-    ("tests/test_routers.py", "database", "mysql"),
-    ("tests/test_routers.py", "database", "postgresql"),
-    ("tests/test_wsgi.py", "interface", "wsgi"),
-)
+# What each answer brings. A listed path stays if any of its answers was given; an unlisted path always stays.
+TABLE = """
+interface=wsgi            config/wsgi.py tests/test_wsgi.py
+interface=asgi            apps/pages/static.py config/asgi.py config/uvicorn_worker.py tests/test_asgi.py
+database=postgresql       compose.yaml config/routers.py tests/test_routers.py
+database=mysql            compose.yaml config/routers.py tests/test_routers.py
+database=sqlite           data
+cache=redis               apps/health/cache_check.py apps/observability/outages.py compose.yaml tests/test_redis.py
+cache=database            apps/operations/migrations
+media_storage=filesystem  data
+"""
+ROWS = [line.split() for line in TABLE.strip().splitlines()]
+OWNED_PATHS = [(path, *owner.split("=")) for owner, *paths in ROWS for path in paths]
 
 
 def find_unchosen(answers):
