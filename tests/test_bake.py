@@ -117,6 +117,8 @@ def test_nothing_of_the_template_or_of_other_answers_is_left(bake, answers):
         assert "\r" not in text, path
         assert not text or text.endswith("\n"), path
         assert not text.endswith("\n\n"), path
+        # A heading, which is a comment line of its own, has air above it.
+        assert not re.search(r"^[^#\n].*\n#[^\n]*\n(\n|# --)", text, re.MULTILINE), path
         if not path.startswith(("templates/", "static/")):
             assert "{{" not in text, path
             assert "{%" not in text, path

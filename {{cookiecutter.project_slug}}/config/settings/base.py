@@ -60,10 +60,11 @@ MIDDLEWARE = [
 ROOT_URLCONF = "config.urls"
 # %if cookiecutter.interface == "wsgi"
 WSGI_APPLICATION = "config.wsgi.application"
+
 # %else
 ASGI_APPLICATION = "config.asgi.application"
-# %endif
 
+# %endif
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

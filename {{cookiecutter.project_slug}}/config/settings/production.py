@@ -76,12 +76,14 @@ DATABASES["default"]["OPTIONS"] = {
     + ("; PRAGMA query_only=ON" if READ_ONLY else ""),
     **DATABASES["default"].get("OPTIONS", {}),
 }
+
 # %else
 DATABASES = {"default": env.db_url("DATABASE_URL")}
 if replica := env.db_url("DATABASE_REPLICA_URL", default=""):
     DATABASES["replica"] = {**replica, "TEST": {"MIRROR": "default"}}
     DATABASE_ROUTERS = ["config.routers.ReplicaRouter"]
 STATEMENT_TIMEOUT_S = env.int("DATABASE_STATEMENT_TIMEOUT", default=30)
+
 # %endif
 # %if cookiecutter.database == "postgresql"
 # %if cookiecutter.interface == "wsgi"
@@ -89,11 +91,13 @@ STATEMENT_TIMEOUT_S = env.int("DATABASE_STATEMENT_TIMEOUT", default=30)
 POOL_MAX_SIZE = env.int("DATABASE_POOL_MAX_SIZE", default=env.int("WEB_THREADS", default=4) + 1)
 # Without the pool (DATABASE_POOL_MAX_SIZE=0, for instance behind PgBouncer) each thread keeps its connection.
 CONN_MAX_AGE = env.int("DATABASE_CONN_MAX_AGE", default=60)
+
 # %else
 POOL_MAX_SIZE = env.int("DATABASE_POOL_MAX_SIZE", default=10)
 # Without the pool (DATABASE_POOL_MAX_SIZE=0, for instance behind PgBouncer) each request opens its own connection:
 # under ASGI it has a thread of its own, whose connection nobody would use again.
 CONN_MAX_AGE = env.int("DATABASE_CONN_MAX_AGE", default=0)
+
 # %endif
 for alias, database in DATABASES.items():
     variable = "DATABASE_REPLICA_URL" if alias == "replica" else "DATABASE_URL"
@@ -124,6 +128,7 @@ for alias, database in DATABASES.items():
             "reconnect_timeout": 1,
         },
     }
+
 # %endif
 # %if cookiecutter.database == "mysql"
 for alias, database in DATABASES.items():
@@ -151,8 +156,11 @@ for alias, database in DATABASES.items():
         "init_command": f"SET {', '.join(session)}",
         **database.get("OPTIONS", {}),
     }
-# %endif
+    if STATEMENT_TIMEOUT_S:
+        # A peer that no longer answers is given up soon after its statement should have been stopped.
+        database["OPTIONS"]["read_timeout"] = STATEMENT_TIMEOUT_S + 5
 
+# %endif
 # Cache and sessions
 
 # %if cookiecutter.cache == "redis"
@@ -170,10 +178,11 @@ CACHES = {
     }
 }
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+
 # %else
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
-# %endif
 
+# %endif
 # Mail
 
 MAILERS = {"default": env.mailer("EMAIL_URL", default="smtp://localhost:25")}
@@ -185,6 +194,7 @@ if static_host := env.address("DJANGO_STATIC_HOST", ("https",), default="").rstr
     STATIC_URL = f"{static_host}/static/"
     for directive in ("script-src", "style-src", "img-src", "font-src"):
         SECURE_CSP[directive].append(static_host)
+
 # %if cookiecutter.media_storage == "s3"
 AWS_KEYS = env.str("AWS_ACCESS_KEY_ID", default=""), env.str("AWS_SECRET_ACCESS_KEY", default="")
 env.require(
@@ -208,8 +218,8 @@ STORAGES["default"] = {
         "file_overwrite": False,
     },
 }
-# %endif
 
+# %endif
 # Content-Security-Policy: watch a new policy in report-only mode before it is enforced
 
 if report_uri := env.address("DJANGO_CSP_REPORT_URI", ("https", "http"), default=""):
