@@ -58,7 +58,13 @@ ALWAYS = set(
 )
 OWNED = {
     ("interface", "wsgi"): {"config/wsgi.py", "tests/test_wsgi.py"},
-    ("interface", "asgi"): {"apps/pages/static.py", "config/asgi.py", "config/uvicorn_worker.py", "tests/test_asgi.py"},
+    ("interface", "asgi"): {
+        "apps/pages/static.py",
+        "apps/security/bodies.py",
+        "config/asgi.py",
+        "config/uvicorn_worker.py",
+        "tests/test_asgi.py",
+    },
     ("database", "postgresql"): {"compose.yaml", "config/routers.py", "tests/test_routers.py"},
     ("database", "mysql"): {"compose.yaml", "config/routers.py", "tests/test_routers.py"},
     ("database", "sqlite"): {"data/.gitignore"},

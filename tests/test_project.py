@@ -139,6 +139,7 @@ def test_serves_in_production_mode_and_logs_json(project, env, tmp_path):
         )
         assert server.get("/nowhere?token=s3cret", **{"X-Request-ID": "from-the-proxy"}).status == 404
         assert server.get("/", Host="evil.test").status == 400
+        assert server.get("/", **{"Content-Length": "5000000000"}).status == 413
         for path in ("/robots.txt", "/favicon.ico", "/.well-known/security.txt", "/health/live/"):
             assert server.get(path).status == 200, path
 
