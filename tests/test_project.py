@@ -41,6 +41,21 @@ def test_own_tests_pass_on_sqlite_and_on_the_real_database(project, services):
 
 
 @every_project
+def test_developer_has_a_page_without_any_server(project, tmp_path):
+    project.manage("migrate")
+    port = free_port()
+    command = [project.path / ".venv" / "bin" / "python", "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
+    with Process(command, project.path, name="runserver", env=clean_environment()) as process:
+        server = Server(process, port, Host="localhost")
+        process.wait_for(server.is_live, 20, "the development server to answer")
+        home = server.get("/")
+        assert home.status == 200
+        assert "Next steps" in home.text
+        for path in ("/static/css/site.css", "/admin/login/", "/health/ready/"):
+            assert server.get(path).status == 200, path
+
+
+@every_project
 def test_check_deploy_has_nothing_to_say(project, env):
     result = project.manage(
         "check", "--deploy", "--fail-level", "WARNING", env=env | {"PYTHONWARNINGS": "error::DeprecationWarning"}
@@ -220,14 +235,14 @@ class KeepRedirects(urllib.request.HTTPRedirectHandler):
 class Server:
     """A served project, asked as its proxy would ask: over plain HTTP with the public host's name."""
 
-    def __init__(self, process: Process, port: int) -> None:
+    def __init__(self, process: Process, port: int, **headers: str) -> None:
         self.process = process
+        self.headers = {"Host": "shop.test", "X-Forwarded-Proto": "https"} | headers
         self.url = f"http://127.0.0.1:{port}"
         self.opener = urllib.request.build_opener(KeepRedirects)
 
     def get(self, path: str, **headers: str) -> Answer:
-        headers = {"Host": "shop.test", "X-Forwarded-Proto": "https"} | headers
-        request = urllib.request.Request(self.url + path, headers=headers)
+        request = urllib.request.Request(self.url + path, headers=self.headers | headers)
         try:
             with self.opener.open(request, timeout=10) as response:
                 return Answer(response)
