@@ -37,12 +37,12 @@ ALWAYS = set(
     Dockerfile README.md gunicorn.conf.py justfile manage.py pyproject.toml
     apps/__init__.py
     apps/health/__init__.py apps/health/checks.py apps/health/middleware.py apps/health/readiness.py
-    apps/observability/__init__.py apps/observability/apps.py apps/observability/logs.py
+    apps/observability/__init__.py apps/observability/apps.py apps/observability/logs.py apps/observability/mail.py
     apps/observability/middleware.py apps/observability/request_ids.py apps/observability/sentry.py
     apps/operations/__init__.py apps/operations/apps.py apps/operations/checks.py
     apps/pages/__init__.py apps/pages/views.py
-    apps/security/__init__.py apps/security/middleware.py
-    apps/users/__init__.py apps/users/admin.py apps/users/models.py
+    apps/security/__init__.py apps/security/guessing.py apps/security/middleware.py
+    apps/users/__init__.py apps/users/admin.py apps/users/hashers.py apps/users/models.py
     apps/users/migrations/0001_initial.py apps/users/migrations/__init__.py
     config/__init__.py config/env.py config/serve.py config/server.py config/urls.py
     config/settings/__init__.py config/settings/base.py config/settings/development.py

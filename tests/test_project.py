@@ -112,10 +112,9 @@ def test_environment_is_reported_whole_before_anything_starts(project, env):
         assert "Traceback" not in report
         assert "change-me" not in report
         assert "s3cret" not in report
-        if "config.serve" in command:
-            assert "PORT must be a whole number" in report
-            assert "WEB_CONCURRENCY must be a whole number" in report
-            assert "FORWARDED_ALLOW_IPS must be addresses" in report
+        assert "PORT must be a whole number" in report
+        assert "WEB_CONCURRENCY must be a whole number" in report
+        assert "FORWARDED_ALLOW_IPS must be addresses" in report
 
 
 @every_project
@@ -204,6 +203,22 @@ def test_error_has_one_request_id_on_the_page_in_the_log_and_in_sentry(project, 
         assert not re.search("s3cret|t0psecret|joe@", text)
 
 
+@every_project
+def test_start_that_fails_is_in_the_log(project, env, tmp_path):
+    result = project.execute(
+        "python",
+        "-c",
+        "import runpy, sys; sys.modules['config.urls'] = None; runpy.run_module('config.serve', run_name='__main__')",
+        env=env,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr == ""
+    line = json.loads(result.stdout)
+    assert (line["level"], line["message"]) == ("CRITICAL", "The server cannot start")
+    assert "config.urls" in line["exc_info"]
+
+
 @pytest.fixture(scope="module")
 def project(request, tmp_path_factory) -> Project:
     project = Project.bake(tmp_path_factory.mktemp("project"), **request.param)
@@ -259,7 +274,16 @@ class Server:
 @contextmanager
 def serve(project: Project, env: dict[str, str], folder) -> Iterator[Server]:
     port = free_port()
-    environment = clean_environment() | env | {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "2"}
+    environment = (
+        clean_environment()
+        | env
+        | {
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "WEB_CONCURRENCY": "2",
+            "PYTHONWARNINGS": "error::DeprecationWarning",
+        }
+    )
     process = Process(
         [project.path / ".venv" / "bin" / "python", "-m", "config.serve"], project.path, name="server", env=environment
     )
