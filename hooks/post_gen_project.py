@@ -12,7 +12,7 @@ from pathlib import Path
 # What each answer brings. A listed path stays if any of its answers was given; an unlisted path always stays.
 TABLE = """
 interface=wsgi            config/wsgi.py tests/test_wsgi.py
-interface=asgi            apps/pages/static.py config/asgi.py config/uvicorn_worker.py tests/test_asgi.py
+interface=asgi            apps/pages/static.py apps/security/bodies.py config/asgi.py config/uvicorn_worker.py tests/test_asgi.py
 database=postgresql       compose.yaml config/routers.py tests/test_routers.py
 database=mysql            compose.yaml config/routers.py tests/test_routers.py
 database=sqlite           data

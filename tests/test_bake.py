@@ -37,12 +37,12 @@ ALWAYS = set(
     Dockerfile README.md gunicorn.conf.py justfile manage.py pyproject.toml
     apps/__init__.py
     apps/health/__init__.py apps/health/checks.py apps/health/middleware.py apps/health/readiness.py
-    apps/observability/__init__.py apps/observability/apps.py apps/observability/logs.py
+    apps/observability/__init__.py apps/observability/apps.py apps/observability/logs.py apps/observability/mail.py
     apps/observability/middleware.py apps/observability/request_ids.py apps/observability/sentry.py
     apps/operations/__init__.py apps/operations/apps.py apps/operations/checks.py
     apps/pages/__init__.py apps/pages/views.py
-    apps/security/__init__.py apps/security/middleware.py
-    apps/users/__init__.py apps/users/admin.py apps/users/models.py
+    apps/security/__init__.py apps/security/guessing.py apps/security/middleware.py
+    apps/users/__init__.py apps/users/admin.py apps/users/hashers.py apps/users/models.py
     apps/users/migrations/0001_initial.py apps/users/migrations/__init__.py
     config/__init__.py config/env.py config/serve.py config/server.py config/urls.py
     config/settings/__init__.py config/settings/base.py config/settings/development.py
@@ -58,7 +58,13 @@ ALWAYS = set(
 )
 OWNED = {
     ("interface", "wsgi"): {"config/wsgi.py", "tests/test_wsgi.py"},
-    ("interface", "asgi"): {"apps/pages/static.py", "config/asgi.py", "config/uvicorn_worker.py", "tests/test_asgi.py"},
+    ("interface", "asgi"): {
+        "apps/pages/static.py",
+        "apps/security/bodies.py",
+        "config/asgi.py",
+        "config/uvicorn_worker.py",
+        "tests/test_asgi.py",
+    },
     ("database", "postgresql"): {"compose.yaml", "config/routers.py", "tests/test_routers.py"},
     ("database", "mysql"): {"compose.yaml", "config/routers.py", "tests/test_routers.py"},
     ("database", "sqlite"): {"data/.gitignore"},
@@ -117,6 +123,8 @@ def test_nothing_of_the_template_or_of_other_answers_is_left(bake, answers):
         assert "\r" not in text, path
         assert not text or text.endswith("\n"), path
         assert not text.endswith("\n\n"), path
+        # A heading, which is a comment line of its own, has air above it.
+        assert not re.search(r"^[^#\n].*\n#[^\n]*\n(\n|# --)", text, re.MULTILINE), path
         if not path.startswith(("templates/", "static/")):
             assert "{{" not in text, path
             assert "{%" not in text, path

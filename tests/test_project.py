@@ -41,6 +41,21 @@ def test_own_tests_pass_on_sqlite_and_on_the_real_database(project, services):
 
 
 @every_project
+def test_developer_has_a_page_without_any_server(project, tmp_path):
+    project.manage("migrate")
+    port = free_port()
+    command = [project.path / ".venv" / "bin" / "python", "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
+    with Process(command, project.path, name="runserver", env=clean_environment()) as process:
+        server = Server(process, port, Host="localhost")
+        process.wait_for(server.is_live, 20, "the development server to answer")
+        home = server.get("/")
+        assert home.status == 200
+        assert "Next steps" in home.text
+        for path in ("/static/css/site.css", "/admin/login/", "/health/ready/"):
+            assert server.get(path).status == 200, path
+
+
+@every_project
 def test_check_deploy_has_nothing_to_say(project, env):
     result = project.manage(
         "check", "--deploy", "--fail-level", "WARNING", env=env | {"PYTHONWARNINGS": "error::DeprecationWarning"}
@@ -97,10 +112,9 @@ def test_environment_is_reported_whole_before_anything_starts(project, env):
         assert "Traceback" not in report
         assert "change-me" not in report
         assert "s3cret" not in report
-        if "config.serve" in command:
-            assert "PORT must be a whole number" in report
-            assert "WEB_CONCURRENCY must be a whole number" in report
-            assert "FORWARDED_ALLOW_IPS must be addresses" in report
+        assert "PORT must be a whole number" in report
+        assert "WEB_CONCURRENCY must be a whole number" in report
+        assert "FORWARDED_ALLOW_IPS must be addresses" in report
 
 
 @every_project
@@ -139,6 +153,7 @@ def test_serves_in_production_mode_and_logs_json(project, env, tmp_path):
         )
         assert server.get("/nowhere?token=s3cret", **{"X-Request-ID": "from-the-proxy"}).status == 404
         assert server.get("/", Host="evil.test").status == 400
+        assert server.get("/", **{"Content-Length": "5000000000"}).status == 413
         for path in ("/robots.txt", "/favicon.ico", "/.well-known/security.txt", "/health/live/"):
             assert server.get(path).status == 200, path
 
@@ -188,6 +203,22 @@ def test_error_has_one_request_id_on_the_page_in_the_log_and_in_sentry(project, 
         assert not re.search("s3cret|t0psecret|joe@", text)
 
 
+@every_project
+def test_start_that_fails_is_in_the_log(project, env, tmp_path):
+    result = project.execute(
+        "python",
+        "-c",
+        "import runpy, sys; sys.modules['config.urls'] = None; runpy.run_module('config.serve', run_name='__main__')",
+        env=env,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr == ""
+    line = json.loads(result.stdout)
+    assert (line["level"], line["message"]) == ("CRITICAL", "The server cannot start")
+    assert "config.urls" in line["exc_info"]
+
+
 @pytest.fixture(scope="module")
 def project(request, tmp_path_factory) -> Project:
     project = Project.bake(tmp_path_factory.mktemp("project"), **request.param)
@@ -219,14 +250,14 @@ class KeepRedirects(urllib.request.HTTPRedirectHandler):
 class Server:
     """A served project, asked as its proxy would ask: over plain HTTP with the public host's name."""
 
-    def __init__(self, process: Process, port: int) -> None:
+    def __init__(self, process: Process, port: int, **headers: str) -> None:
         self.process = process
+        self.headers = {"Host": "shop.test", "X-Forwarded-Proto": "https"} | headers
         self.url = f"http://127.0.0.1:{port}"
         self.opener = urllib.request.build_opener(KeepRedirects)
 
     def get(self, path: str, **headers: str) -> Answer:
-        headers = {"Host": "shop.test", "X-Forwarded-Proto": "https"} | headers
-        request = urllib.request.Request(self.url + path, headers=headers)
+        request = urllib.request.Request(self.url + path, headers=self.headers | headers)
         try:
             with self.opener.open(request, timeout=10) as response:
                 return Answer(response)
@@ -243,7 +274,16 @@ class Server:
 @contextmanager
 def serve(project: Project, env: dict[str, str], folder) -> Iterator[Server]:
     port = free_port()
-    environment = clean_environment() | env | {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "2"}
+    environment = (
+        clean_environment()
+        | env
+        | {
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "WEB_CONCURRENCY": "2",
+            "PYTHONWARNINGS": "error::DeprecationWarning",
+        }
+    )
     process = Process(
         [project.path / ".venv" / "bin" / "python", "-m", "config.serve"], project.path, name="server", env=environment
     )

@@ -54,11 +54,12 @@ threads = server.THREADS
 # A worker is replaced after so many requests, each at another moment, which bounds what a leak can take.
 max_requests = 10_000
 max_requests_jitter = 2_000
+
 # %else
 # Not recycled: uvicorn loses about one request each time it replaces a worker under load.
 worker_class = "config.uvicorn_worker.Worker"
-# %endif
 
+# %endif
 # Seconds: a worker that is silent for so long is replaced, requests in flight get so long to end, and an idle
 # connection is kept for longer than load balancers keep it (60 s), so that they close it first.
 timeout = 30

@@ -1,23 +1,20 @@
 """The ASGI application that uvicorn serves; gunicorn.conf.py says how."""
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
 from importlib import import_module
 from typing import Any
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 
+from apps.security.bodies import Receive, Send, limit_body
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
-django_application = get_asgi_application()
+django_application = limit_body(get_asgi_application(), settings.REQUEST_MAX_BODY_SIZE)
 
 # A view that cannot be imported ends the start, not the first request; and the workers share what is loaded here.
 import_module(settings.ROOT_URLCONF)
-
-Message = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:

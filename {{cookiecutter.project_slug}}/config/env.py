@@ -16,7 +16,11 @@ import environ
 
 TRUE = {"true", "on", "yes", "y", "1"}
 FALSE = {"false", "off", "no", "n", "0"}
-PLACEHOLDER = re.compile(r"change[-_ ]?me|replace[-_ ]?me|placeholder|django-insecure|<[^>]*>|\byour[-_]|xxxx", re.I)
+PLACEHOLDER = re.compile(
+    r"\b(change|replace)[-_ ]?me\b|\bplaceholder\b|django-insecure|<[^>]*>|\bx{4,}\b|:password@"
+    r"|\byour[-_](bucket|database|domain|host|key|password|secret|user)",
+    re.IGNORECASE,
+)
 
 DATABASE_SCHEMES = {
     # %if cookiecutter.database == "postgresql"
@@ -172,6 +176,12 @@ class Env(environ.Env):
         if url.username:
             options |= {"username": unquote(url.username), "password": unquote(url.password or "")}
         return {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}
+
+    def count(self, var: str, default: int, minimum: int = 0) -> int:
+        """A whole number that is not below the minimum."""
+        number: int = self.int(var, default=default)
+        self.require(var, number >= minimum, f"must be a whole number, {minimum} or more")
+        return number
 
     def networks(self, var: str, default: list[str]) -> list[str]:
         """Addresses and networks in CIDR notation; ``*`` stands for every address."""

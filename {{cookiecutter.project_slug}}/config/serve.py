@@ -4,14 +4,31 @@
 and answers a malformed value with a traceback.
 """
 
+import logging.config
 import os
+import sys
 from importlib import import_module
+from types import TracebackType
 
-from config import server  # noqa: F401 - its variables belong to the report that the settings make
+from apps.observability.logs import json_logging
+
+
+def log_crash(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """What keeps the server from starting belongs into the log too."""
+    logging.getLogger("server").critical("The server cannot start", exc_info=(kind, error, traceback))
+
 
 if __name__ == "__main__":
+    logging.config.dictConfig(json_logging("INFO"))
+    sys.excepthook = log_crash
+
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
     import_module(os.environ["DJANGO_SETTINGS_MODULE"])
+    # %if cookiecutter.interface == "wsgi"
+    import_module("config.wsgi")
+    # %else
+    import_module("config.asgi")
+    # %endif
 
     # Only now: Gunicorn reads the environment when it is imported.
     from gunicorn.app.wsgiapp import run

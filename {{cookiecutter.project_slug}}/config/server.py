@@ -33,11 +33,9 @@ def count_cores() -> int:
 HOST = env.str("HOST", default="0.0.0.0")  # noqa: S104 - a container is reached from outside
 PORT = env.int("PORT", default=8000)
 env.require("PORT", 0 < PORT < 65536, "must be a port number from 1 to 65535")
-WORKERS = env.int("WEB_CONCURRENCY", default=2 * count_cores() + 1)
-env.require("WEB_CONCURRENCY", WORKERS > 0, "must be 1 or more")
+WORKERS = env.count("WEB_CONCURRENCY", default=2 * count_cores() + 1, minimum=1)
 # %if cookiecutter.interface == "wsgi"
-THREADS = env.int("WEB_THREADS", default=4)
-env.require("WEB_THREADS", THREADS > 0, "must be 1 or more")
+THREADS = env.count("WEB_THREADS", default=4, minimum=1)
 # %endif
 # Below the 30 s that an orchestrator waits before it kills.
-GRACEFUL_TIMEOUT_S = env.int("GRACEFUL_TIMEOUT", default=25)
+GRACEFUL_TIMEOUT_S = env.count("GRACEFUL_TIMEOUT", default=25)

@@ -17,3 +17,9 @@ urlpatterns = [
     path(".well-known/security.txt", views.security_txt),
     path(settings.ADMIN_URL, admin.site.urls),
 ]
+
+if settings.DEBUG:
+    from debug_toolbar.toolbar import debug_toolbar_urls
+    from django.conf.urls.static import static
+
+    urlpatterns += [*static(settings.MEDIA_URL, document_root=settings.MEDIA_ROOT), *debug_toolbar_urls()]

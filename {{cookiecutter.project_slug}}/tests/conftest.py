@@ -74,7 +74,7 @@ def load_module() -> LoadModule:
                 patch.delenv(variable)
             for variable, value in environ.items():
                 patch.setenv(variable, value)
-            for module in ("config.env", "config.settings.base", name):
+            for module in ("config.env", "config.server", "config.settings.base", name):
                 patch.delitem(sys.modules, module, raising=False)
             try:
                 return SimpleNamespace(**runpy.run_module(name))

@@ -30,22 +30,31 @@ def test_the_server_is_told_that_the_application_starts_and_stops() -> None:
     assert (started, stopped) == ({"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"})
 
 
-@pytest.mark.django_db
 def test_the_application_answers_a_request() -> None:
-    start, body = converse(
-        {
-            "type": "http",
-            "method": "GET",
-            "path": "/",
-            "query_string": b"",
-            "headers": [(b"host", b"testserver")],
-            "client": ("127.0.0.1", 50000),
-            "server": ("127.0.0.1", 8000),
-        },
-        {"type": "http.request"},
-    )
+    start, body = converse(request_for("/"), {"type": "http.request"})
     assert start["status"] == 200
     assert b"<h1>" in body["body"]
+
+
+def test_a_body_that_is_declared_too_large_is_not_even_received() -> None:
+    start, _ = converse(request_for("/", (b"content-length", b"5000000000")))
+    assert start["status"] == 413
+
+
+def test_a_body_that_becomes_too_large_is_cut_and_its_rest_thrown_away() -> None:
+    piece = {"type": "http.request", "body": bytes(10 * 1024 * 1024), "more_body": True}
+    start, _ = converse(request_for("/", (b"transfer-encoding", b"chunked")), piece, piece, piece, piece)
+    assert start["status"] == 413
+
+
+def test_a_body_within_the_limit_arrives_whole() -> None:
+    body = b"username=a&password=b"
+    start, _ = converse(
+        request_for("/admin/login/", (b"content-length", str(len(body)).encode()), method="POST"),
+        {"type": "http.request", "body": body[:5], "more_body": True},
+        {"type": "http.request", "body": body[5:]},
+    )
+    assert start["status"] == 403  # no CSRF token
 
 
 @pytest.mark.usefixtures("static_root")
@@ -102,6 +111,18 @@ def test_a_file_that_is_being_edited_is_found(static_root: Path, settings: Setti
 def test_files_are_served_to_synchronous_callers_too(client: Client) -> None:
     response = client.get("/static/small.css")
     assert b"".join(response) == b"p { color: red }"
+
+
+def request_for(path: str, *headers: tuple[bytes, bytes], method: str = "GET") -> dict[str, Any]:
+    return {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"host", b"testserver"), *headers],
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 8000),
+    }
 
 
 @async_to_sync

@@ -32,8 +32,9 @@ def fresh_checks(settings: Settings, tmp_path: Path) -> Iterator[None]:
 
 
 def test_liveness_touches_nothing_else(send: "Send") -> None:
-    response = send("GET", "/health/live/")
+    response = send("GET", "/health/live/", headers={"x-request-id": "a-probe"})
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
+    assert response.headers["X-Request-ID"] == "a-probe"
     assert readiness.find_checks.cache_info().currsize == 0
 
 

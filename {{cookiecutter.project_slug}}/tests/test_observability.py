@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import brotli  # type: ignore[import-untyped]
 import pytest
+from django.core import mail
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncRequestFactory, Client
+from pytest_django.fixtures import Settings
 
 from apps.observability.logs import RefusedRequests, json_logging
+from apps.observability.mail import AdminMailHandler
 from apps.observability.middleware import observability_middleware
 from apps.observability.request_ids import begin_request, current_request_id, end_request
 from apps.observability.sentry import scrub
@@ -115,6 +118,7 @@ def test_a_refused_request_is_one_short_line(client: Client, lines: Lines) -> No
     client.get("/", headers={"host": "evil.test"})
     [line] = [line for line in lines() if line["logger"] == "django.security.DisallowedHost"]
     assert line["message"].startswith("Invalid HTTP_HOST header: 'evil.test'")
+    assert line["level"] == "WARNING"
     assert "exc_info" not in line
 
 
@@ -151,6 +155,53 @@ def test_production_logs_to_standard_output(run_python: "RunPython", production_
     assert result.stderr == ""
 
 
+@pytest.fixture
+def mailing(settings: Settings) -> logging.Logger:
+    """A logger whose errors are mailed."""
+    settings.ADMINS = ["ada@shop.test"]
+    mailing = logging.getLogger("mailing")
+    mailing.handlers = [AdminMailHandler(logging.ERROR)]
+    return mailing
+
+
+def test_errors_are_mailed_once_a_minute_and_without_the_request(
+    mailing: logging.Logger, request_id: str, client: Client
+) -> None:
+    request = client.get("/?token=secret", headers={"cookie": "other=secret"}).wsgi_request
+    for _ in range(2):
+        try:
+            1 / 0  # noqa: B018
+        except ZeroDivisionError:
+            mailing.exception("Internal Server Error: %s", "/", extra={"request": request})
+    wait_for_mails()
+    [message] = mail.outbox
+    assert message.subject.endswith("ERROR: Internal Server Error: /")
+    assert "ZeroDivisionError" in str(message.body)
+    assert "secret" not in str(message.message())
+
+
+def test_a_mail_server_that_is_away_costs_nothing_but_the_mail(
+    mailing: logging.Logger, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.MAILERS = {
+        "default": {
+            "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "OPTIONS": {"host": "127.0.0.1", "port": 9},
+        }
+    }
+    mailing.error("out of ink")
+    wait_for_mails()
+    assert [record.getMessage() for record in caplog.records if record.name.endswith("observability.mail")] == [
+        "An error could not be mailed: ConnectionRefusedError"
+    ]
+
+
+def wait_for_mails() -> None:
+    for thread in threading.enumerate():
+        if thread.name.endswith("(send)"):
+            thread.join(timeout=10)
+
+
 def test_sentry_learns_nothing_about_the_person(request_id: str) -> None:
     event = {
         "message": "mail to ada@shop.test failed at https://shop.test/reset?token=secret",
@@ -163,12 +214,14 @@ def test_sentry_learns_nothing_about_the_person(request_id: str) -> None:
             "env": {"REMOTE_ADDR": "203.0.113.9"},
             "headers": {"Host": "shop.test", "Authorization": "secret", "X-Forwarded-For": "203.0.113.9"},
         },
-        "breadcrumbs": {"values": [{"message": "GET /?token=secret", "level": "info"}]},
+        "breadcrumbs": {"values": [{"message": "GET /?token=secret", "data": {"http.query": "token=secret"}}]},
+        "extra": {"sys.argv": ["manage.py", "secret"], "url": "https://:secret@shop.test/"},
     }
     assert scrub(event, {}) == {
         "message": "mail to [Filtered] failed at https://shop.test/reset?[Filtered]",
         "request": {"url": "https://shop.test/reset", "headers": {"Host": "shop.test"}},
-        "breadcrumbs": {"values": [{"message": "GET /?[Filtered]", "level": "info"}]},
+        "breadcrumbs": {"values": [{"message": "GET /?[Filtered]", "data": {}}]},
+        "extra": {"url": "https://[Filtered]@shop.test/"},
         "tags": {"request_id": request_id},
     }
 

@@ -49,7 +49,7 @@ def test_robots_may_look_at_everything(client: Client) -> None:
 
 def test_security_txt(client: Client) -> None:
     """https://www.rfc-editor.org/rfc/rfc9116#section-2.5"""
-    lines = client.get("/.well-known/security.txt", secure=True).text.splitlines()
+    lines = client.get("/.well-known/security.txt?token=secret", secure=True).text.splitlines()
     fields = dict(line.split(": ", 1) for line in lines)
     assert fields["Contact"] == f"mailto:{settings.SECURITY_CONTACT}"
     assert fields["Canonical"] == "https://testserver/.well-known/security.txt"

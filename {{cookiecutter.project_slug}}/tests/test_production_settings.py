@@ -62,7 +62,11 @@ def test_forms_are_accepted_from_the_allowed_hosts(production: Production) -> No
         ("DJANGO_LOG_LEVEL", "LOUD"),
         ("DJANGO_STATIC_HOST", "cdn.test"),
         ("EMAIL_URL", "mail.test"),
+        ("SENTRY_DSN", "https://sentry.test/1"),
         ("SENTRY_TRACES_SAMPLE_RATE", "2"),
+        ("DJANGO_SECURE_HSTS_SECONDS", "-1"),
+        ("GRACEFUL_TIMEOUT", "-1"),
+        ("PORT", "http"),
         ("DATABASE_URL", "oracle://shop:secret@127.0.0.1/shop"),
         # %if cookiecutter.database != "sqlite"
         ("DATABASE_URL", "sqlite:///shop"),
@@ -138,8 +142,10 @@ def test_a_postgresql_replica_is_read_only(production: Production) -> None:
 
 
 def test_a_read_only_shell_on_postgresql(production: Production) -> None:
-    options = production(DJANGO_READ_ONLY="true").DATABASES["default"]["OPTIONS"]["options"]
-    assert "default_transaction_read_only=on" in options
+    url = "postgresql://u:p@shop.test/shop?options=-cdefault_transaction_read_only%3Doff"
+    options = production(DJANGO_READ_ONLY="true", DATABASE_URL=url).DATABASES["default"]["OPTIONS"]["options"]
+    assert options.startswith("-cdefault_transaction_read_only=off ")
+    assert options.endswith(" -c default_transaction_read_only=on")  # the last one counts
 
 
 # %endif
@@ -160,8 +166,9 @@ def test_a_mysql_replica_is_read_only(production: Production) -> None:
 
 
 def test_a_read_only_shell_on_mysql(production: Production) -> None:
-    options = production(DJANGO_READ_ONLY="true").DATABASES["default"]["OPTIONS"]
-    assert "transaction_read_only = ON" in options["init_command"]
+    url = "mysql://u:p@shop.test/shop?init_command=SET+transaction_read_only=OFF"
+    options = production(DJANGO_READ_ONLY="true", DATABASE_URL=url).DATABASES["default"]["OPTIONS"]
+    assert options["init_command"].endswith("transaction_read_only = ON")
 
 
 # %endif
@@ -180,8 +187,9 @@ def test_sqlite_is_a_file_of_the_project_unless_told_otherwise(production: Produ
 
 
 def test_a_read_only_shell_on_sqlite(production: Production) -> None:
-    options = production(DJANGO_READ_ONLY="true").DATABASES["default"]["OPTIONS"]
-    assert "query_only=ON" in options["init_command"]
+    url = "sqlite:////shop.sqlite3?init_command=PRAGMA+query_only=OFF"
+    options = production(DJANGO_READ_ONLY="true", DATABASE_URL=url).DATABASES["default"]["OPTIONS"]
+    assert options["init_command"].endswith("query_only=ON")
 
 
 # %endif

@@ -44,6 +44,7 @@ def proxies(settings: Settings) -> Iterator[None]:
         pytest.param(PROXY, "10.0.0.3, 10.0.0.2", "10.0.0.3", id="a client in the private network"),
         pytest.param("", "198.51.100.7", "198.51.100.7", id="a proxy on a Unix socket"),
         pytest.param(STRANGER, "198.51.100.7", STRANGER, id="no proxy of ours"),
+        pytest.param("::ffff:10.0.0.1", "198.51.100.7", "198.51.100.7", id="an IPv4 proxy on an IPv6 socket"),
         pytest.param("unknown", "198.51.100.7", "unknown", id="no address"),
         pytest.param(PROXY, None, PROXY, id="no header"),
     ],
@@ -127,6 +128,23 @@ def test_guessing_from_elsewhere_locks_nobody_out(client: Client) -> None:
 
 
 @pytest.mark.django_db
+def test_trying_many_users_from_one_address_is_stopped(client: Client) -> None:
+    User.objects.create_superuser("ada", password=PASSWORD)
+    attempts = [log_in(client, "a guess", username=f"user-{number}") for number in range(26)]
+    assert attempts == [200] * 24 + [429] * 2
+    assert log_in(client, PASSWORD) == 429
+    assert log_in(client, PASSWORD, address="198.51.100.8") == 302
+
+
+@pytest.mark.django_db
+def test_a_network_of_ipv6_counts_as_one_address(client: Client) -> None:
+    User.objects.create_superuser("ada", password=PASSWORD)
+    attempts = [log_in(client, "a guess", address=f"2001:db8::{number}") for number in range(1, 6)]
+    assert attempts == [200] * 4 + [429]
+    assert log_in(client, PASSWORD, address="2001:db8:0:1::1") == 302
+
+
+@pytest.mark.django_db
 def test_logging_in_forgets_the_wrong_passwords_before(client: Client) -> None:
     User.objects.create_superuser("ada", password=PASSWORD)
     attempts = ["a guess"] * 4 + [PASSWORD] + ["a guess"] * 4
@@ -141,14 +159,14 @@ def test_a_password_has_twelve_characters_or_more() -> None:
 
 def test_passwords_are_kept_with_argon2(settings: Settings) -> None:
     settings.PASSWORD_HASHERS = base.PASSWORD_HASHERS
-    assert make_password(PASSWORD).startswith("argon2$argon2id$")
+    assert make_password(PASSWORD).startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-def log_in(client: Client, password: str, address: str = "198.51.100.7") -> int:
+def log_in(client: Client, password: str, address: str = "198.51.100.7", username: str = "ada") -> int:
     """The status of an attempt to log in, which arrives through a proxy of ours."""
     response = client.post(
         reverse("admin:login"),
-        {"username": "ada", "password": password},
+        {"username": username, "password": password},
         headers={"x-forwarded-for": address},
         REMOTE_ADDR=PROXY,
     )

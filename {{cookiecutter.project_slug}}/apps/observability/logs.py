@@ -30,12 +30,13 @@ class RequestJsonFormatter(JsonFormatter):
 
 
 class RefusedRequests(logging.Filter):
-    """Keeps what Django writes about a refused request to one short line: anybody can make it write thousands."""
+    """Keeps what Django writes about a refused request to one short warning: anybody can make it write thousands."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.startswith("django.security."):
             record.msg, record.args = QUERY_STRING.sub("", record.getMessage()), ()
             record.exc_info = record.exc_text = None
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True
 
 

@@ -8,8 +8,12 @@ from typing import Any
 
 from apps.observability.request_ids import current_request_id
 
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-QUERY_STRING = re.compile(r"\?[^\s\"'<>]*=[^\s\"'<>]*")
+REPLACEMENTS = (
+    (re.compile(r"://[^/\s@]*@"), "://[Filtered]@"),
+    (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "[Filtered]"),
+    (re.compile(r"\?[^\s\"'<>]*=[^\s\"'<>]*"), "?[Filtered]"),
+)
+SENSITIVE_KEYS = {"http.fragment", "http.query", "sys.argv"}
 SAFE_HEADERS = {"accept", "content-length", "content-type", "host", "user-agent", "x-request-id"}
 
 
@@ -20,8 +24,8 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
     from sentry_sdk.integrations.django import DjangoIntegration
     from sentry_sdk.integrations.logging import ignore_logger
 
-    # A scanner that sends a wrong Host header is not an error of ours.
-    ignore_logger("django.security.DisallowedHost")
+    # What a scanner sends is not an error of ours.
+    ignore_logger("django.security.*")
     sentry_sdk.init(
         dsn=dsn,
         environment=environment,
@@ -53,11 +57,13 @@ def scrub(event: Any, hint: dict[str, Any]) -> Any:
 
 
 def black_out(value: Any) -> Any:
-    """The same structure with every e-mail address and query string in its texts replaced."""
+    """The same structure with the credentials, e-mail addresses and query strings in its texts replaced."""
     if isinstance(value, str):
-        return QUERY_STRING.sub("?[Filtered]", EMAIL.sub("[Filtered]", value))
+        for pattern, replacement in REPLACEMENTS:
+            value = pattern.sub(replacement, value)
+        return value
     if isinstance(value, dict):
-        return {key: black_out(item) for key, item in value.items()}
+        return {key: black_out(item) for key, item in value.items() if key not in SENSITIVE_KEYS}
     if isinstance(value, list):
         return [black_out(item) for item in value]
     return value

@@ -55,7 +55,7 @@ def security_txt(request: HttpRequest) -> HttpResponse:
     context = {
         "contact": settings.SECURITY_CONTACT,
         "expires": (timezone.now() + SECURITY_TXT_LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "canonical": request.build_absolute_uri(),
+        "canonical": request.build_absolute_uri(request.path),
     }
     return render(request, "security.txt", context, content_type="text/plain; charset=utf-8")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from http import HTTPStatus
 from inspect import iscoroutinefunction
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from django.conf import settings
@@ -26,13 +26,22 @@ def trusted_networks() -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(ip_network(network) for network in settings.FORWARDED_ALLOW_IPS)
 
 
+def parse_address(text: str) -> IPv4Address | IPv6Address:
+    """An address; one of IPv4 that came through an IPv6 socket (::ffff:10.0.0.1) as what it is.
+
+    Raises ValueError where the text is no address.
+    """
+    address = ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 @lru_cache(maxsize=1024)
 def is_trusted(address: str) -> bool:
     """Whether an address belongs to a proxy of ours; an empty one is the other end of a Unix socket."""
     if not address:
         return True
     try:
-        ip = ip_address(address)
+        ip = parse_address(address)
     except ValueError:
         return False
     return any(ip in network for network in trusted_networks())
@@ -47,7 +56,7 @@ def client_address(peer: str, forwarded_for: str) -> str:
     client = peer
     for entry in reversed(forwarded_for.split(",")):
         try:
-            client = str(ip_address(entry.strip()))
+            client = str(parse_address(entry.strip()))
         except ValueError:
             break
         if not is_trusted(client):

@@ -60,10 +60,11 @@ MIDDLEWARE = [
 ROOT_URLCONF = "config.urls"
 # %if cookiecutter.interface == "wsgi"
 WSGI_APPLICATION = "config.wsgi.application"
+
 # %else
 ASGI_APPLICATION = "config.asgi.application"
-# %endif
 
+# %endif
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -114,7 +115,7 @@ AUTH_USER_MODEL = "users.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 LOGIN_URL = "admin:login"
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "apps.users.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -124,9 +125,11 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
-# Five wrong passwords for one user from one address lock that pair out for a quarter of an hour. Attempts are counted
-# in the database, so that the lock holds across instances and while the cache is down, and nobody can lock out
-# somebody else from elsewhere.
+# Five wrong passwords for one user from one address lock that pair out for a quarter of an hour, and 25 for whatever
+# users the address. Attempts are counted in the database, so that the lock holds across instances and while the cache
+# is down, and nobody can lock out somebody else from elsewhere.
+AXES_HANDLER = "apps.security.guessing.GuessingHandler"
+AXES_CLIENT_IP_CALLABLE = "apps.security.guessing.client_network"
 AXES_FAILURE_LIMIT = 5
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_COOLOFF_TIME = timedelta(minutes=15)

@@ -17,6 +17,10 @@ ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# %if cookiecutter.cache == "redis"
+if cache_url := env.address("CACHE_URL", ("redis", "rediss"), default=""):
+    CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": cache_url}}
+# %endif
 MAILERS = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
 
 # Files are served as they are edited, without collectstatic.
@@ -31,5 +35,6 @@ MIDDLEWARE.insert(
     "debug_toolbar.middleware.DebugToolbarMiddleware",
 )
 INTERNAL_IPS = ["127.0.0.1", "::1"]
+DEBUG_TOOLBAR_CONFIG = {"SHOW_COLLAPSED": True}
 
 env.stop_on_problems()

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from importlib import import_module
 
 from apps.observability.logs import LEVELS, json_logging
 from apps.observability.sentry import start_sentry
@@ -38,7 +39,7 @@ env.require(
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.bool("DJANGO_SECURE_SSL_REDIRECT", default=True)
-SECURE_HSTS_SECONDS = env.int("DJANGO_SECURE_HSTS_SECONDS", default=300)
+SECURE_HSTS_SECONDS = env.count("DJANGO_SECURE_HSTS_SECONDS", default=300)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("DJANGO_SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)
 SECURE_HSTS_PRELOAD = env.bool("DJANGO_SECURE_HSTS_PRELOAD", default=True)
 
@@ -62,38 +63,43 @@ DATABASES = {
 }
 env.require("DATABASE_URL", DATABASES["default"]["ENGINE"].endswith("sqlite3"), "must begin with sqlite:///")
 # %if cookiecutter.interface == "wsgi"
-DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
+DATABASES["default"]["CONN_MAX_AGE"] = env.count("DATABASE_CONN_MAX_AGE", default=60)
 # %else
 # Under ASGI each request has a thread of its own, whose connection nobody would use again.
-DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=0)
+DATABASES["default"]["CONN_MAX_AGE"] = env.count("DATABASE_CONN_MAX_AGE", default=0)
 # %endif
 DATABASES["default"]["OPTIONS"] = {
     # Readers never wait for the writer, and a writer waits its turn from the start of its transaction: one that
     # began as a reader cannot wait, it fails at once with "database is locked".
     "transaction_mode": "IMMEDIATE",
     "timeout": 5,
+    **DATABASES["default"].get("OPTIONS", {}),
+    # Not from the URL, which must not lift a read-only session.
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"
     + ("; PRAGMA query_only=ON" if READ_ONLY else ""),
-    **DATABASES["default"].get("OPTIONS", {}),
 }
+
 # %else
 DATABASES = {"default": env.db_url("DATABASE_URL")}
 if replica := env.db_url("DATABASE_REPLICA_URL", default=""):
     DATABASES["replica"] = {**replica, "TEST": {"MIRROR": "default"}}
     DATABASE_ROUTERS = ["config.routers.ReplicaRouter"]
-STATEMENT_TIMEOUT_S = env.int("DATABASE_STATEMENT_TIMEOUT", default=30)
+STATEMENT_TIMEOUT_S = env.count("DATABASE_STATEMENT_TIMEOUT", default=30)
+
 # %endif
 # %if cookiecutter.database == "postgresql"
 # %if cookiecutter.interface == "wsgi"
 # One connection for each thread of a worker, and one for the readiness check.
-POOL_MAX_SIZE = env.int("DATABASE_POOL_MAX_SIZE", default=env.int("WEB_THREADS", default=4) + 1)
+POOL_MAX_SIZE = env.count("DATABASE_POOL_MAX_SIZE", default=env.count("WEB_THREADS", default=4, minimum=1) + 1)
 # Without the pool (DATABASE_POOL_MAX_SIZE=0, for instance behind PgBouncer) each thread keeps its connection.
-CONN_MAX_AGE = env.int("DATABASE_CONN_MAX_AGE", default=60)
+CONN_MAX_AGE = env.count("DATABASE_CONN_MAX_AGE", default=60)
+
 # %else
-POOL_MAX_SIZE = env.int("DATABASE_POOL_MAX_SIZE", default=10)
+POOL_MAX_SIZE = env.count("DATABASE_POOL_MAX_SIZE", default=10)
 # Without the pool (DATABASE_POOL_MAX_SIZE=0, for instance behind PgBouncer) each request opens its own connection:
 # under ASGI it has a thread of its own, whose connection nobody would use again.
-CONN_MAX_AGE = env.int("DATABASE_CONN_MAX_AGE", default=0)
+CONN_MAX_AGE = env.count("DATABASE_CONN_MAX_AGE", default=0)
+
 # %endif
 for alias, database in DATABASES.items():
     variable = "DATABASE_REPLICA_URL" if alias == "replica" else "DATABASE_URL"
@@ -104,6 +110,7 @@ for alias, database in DATABASES.items():
     }
     if READ_ONLY or alias == "replica":
         session["default_transaction_read_only"] = "on"
+    options = database.get("OPTIONS", {})
     database["CONN_HEALTH_CHECKS"] = True
     database["CONN_MAX_AGE"] = 0 if POOL_MAX_SIZE else CONN_MAX_AGE
     database["OPTIONS"] = {
@@ -112,8 +119,9 @@ for alias, database in DATABASES.items():
         # A peer that no longer answers is given up after 15 s, not after the kernel's quarter of an hour.
         "tcp_user_timeout": 15_000,
         "keepalives_idle": 30,
-        "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
-        **database.get("OPTIONS", {}),
+        **options,
+        # Behind what the URL asks for, which must not lift a timeout or a read-only session.
+        "options": " ".join([options.get("options", ""), *(f"-c {name}={value}" for name, value in session.items())]),
         "pool": POOL_MAX_SIZE
         and {
             "min_size": 1,
@@ -124,6 +132,7 @@ for alias, database in DATABASES.items():
             "reconnect_timeout": 1,
         },
     }
+
 # %endif
 # %if cookiecutter.database == "mysql"
 for alias, database in DATABASES.items():
@@ -140,19 +149,23 @@ for alias, database in DATABASES.items():
         session.append("transaction_read_only = ON")
     database["CONN_HEALTH_CHECKS"] = True
     # %if cookiecutter.interface == "wsgi"
-    database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
+    database["CONN_MAX_AGE"] = env.count("DATABASE_CONN_MAX_AGE", default=60)
     # %else
     # Under ASGI each request has a thread of its own, whose connection nobody would use again.
-    database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=0)
+    database["CONN_MAX_AGE"] = env.count("DATABASE_CONN_MAX_AGE", default=0)
     # %endif
     database["OPTIONS"] = {
         "charset": "utf8mb4",
         "connect_timeout": 5,
-        "init_command": f"SET {', '.join(session)}",
         **database.get("OPTIONS", {}),
+        # Not from the URL, which must not lift a timeout or a read-only session.
+        "init_command": f"SET {', '.join(session)}",
     }
-# %endif
+    if STATEMENT_TIMEOUT_S:
+        # A peer that no longer answers is given up soon after its statement should have been stopped.
+        database["OPTIONS"]["read_timeout"] = STATEMENT_TIMEOUT_S + 5
 
+# %endif
 # Cache and sessions
 
 # %if cookiecutter.cache == "redis"
@@ -170,10 +183,11 @@ CACHES = {
     }
 }
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+
 # %else
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
-# %endif
 
+# %endif
 # Mail
 
 MAILERS = {"default": env.mailer("EMAIL_URL", default="smtp://localhost:25")}
@@ -185,6 +199,7 @@ if static_host := env.address("DJANGO_STATIC_HOST", ("https",), default="").rstr
     STATIC_URL = f"{static_host}/static/"
     for directive in ("script-src", "style-src", "img-src", "font-src"):
         SECURE_CSP[directive].append(static_host)
+
 # %if cookiecutter.media_storage == "s3"
 AWS_KEYS = env.str("AWS_ACCESS_KEY_ID", default=""), env.str("AWS_SECRET_ACCESS_KEY", default="")
 env.require(
@@ -208,8 +223,8 @@ STORAGES["default"] = {
         "file_overwrite": False,
     },
 }
-# %endif
 
+# %endif
 # Content-Security-Policy: watch a new policy in report-only mode before it is enforced
 
 if report_uri := env.address("DJANGO_CSP_REPORT_URI", ("https", "http"), default=""):
@@ -241,15 +256,18 @@ LOGGING["loggers"]["botocore"] = {"level": "INFO"}
 # %endif
 logging.captureWarnings(True)
 if ADMINS:
-    LOGGING["handlers"]["mail_admins"] = {"class": "django.utils.log.AdminEmailHandler", "level": "ERROR"}
+    LOGGING["handlers"]["mail_admins"] = {"class": "apps.observability.mail.AdminMailHandler", "level": "ERROR"}
     LOGGING["loggers"]["django.request"]["handlers"] = ["mail_admins"]
 
 SENTRY_DSN = env.address("SENTRY_DSN", ("https", "http"), default="")
+env.require("SENTRY_DSN", not SENTRY_DSN or re.fullmatch(r"\w+://\w+(:\w*)?@.+/\d+", SENTRY_DSN), "must be a whole DSN")
 SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
 SENTRY_RELEASE = env.str("SENTRY_RELEASE", default="")
 SENTRY_TRACES_SAMPLE_RATE = env.float("SENTRY_TRACES_SAMPLE_RATE", default=0.1)
 env.require("SENTRY_TRACES_SAMPLE_RATE", 0 <= SENTRY_TRACES_SAMPLE_RATE <= 1, "must be a number from 0 to 1")
 
+# The server's variables belong to the report as well.
+import_module("config.server")
 env.stop_on_problems()
 
 if SENTRY_DSN:

@@ -7,7 +7,8 @@ from django.db.migrations.state import StateApps
 
 
 def create_cache_table(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    call_command("createcachetable", database=schema_editor.connection.alias, verbosity=0)
+    # By its name: without one the command makes what the settings of the moment ask for, in development nothing.
+    call_command("createcachetable", "cache", database=schema_editor.connection.alias, verbosity=0)
 
 
 class Migration(migrations.Migration):
