@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PROXY = "10.0.0.1"
 STRANGER = "203.0.113.9"
+ADA = "ada@shop.test"
 PASSWORD = "correct horse battery"
 
 
@@ -112,14 +113,14 @@ def test_scripts_and_styles_run_by_nonce_only(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_guessing_a_password_is_stopped(client: Client) -> None:
-    User.objects.create_superuser("ada", password=PASSWORD)
+    User.objects.create_superuser(ADA, password=PASSWORD)
     assert [log_in(client, "a guess") for _ in range(5)] == [200, 200, 200, 200, 429]
     assert log_in(client, PASSWORD) == 429
 
 
 @pytest.mark.django_db
 def test_guessing_from_elsewhere_locks_nobody_out(client: Client) -> None:
-    User.objects.create_superuser("ada", password=PASSWORD)
+    User.objects.create_superuser(ADA, password=PASSWORD)
     for _ in range(5):
         status = log_in(client, "a guess", address="198.51.100.7")
     assert status == 429
@@ -128,7 +129,7 @@ def test_guessing_from_elsewhere_locks_nobody_out(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_logging_in_forgets_the_wrong_passwords_before(client: Client) -> None:
-    User.objects.create_superuser("ada", password=PASSWORD)
+    User.objects.create_superuser(ADA, password=PASSWORD)
     attempts = ["a guess"] * 4 + [PASSWORD] + ["a guess"] * 4
     assert 429 not in [log_in(client, password) for password in attempts]
 
@@ -148,7 +149,7 @@ def log_in(client: Client, password: str, address: str = "198.51.100.7") -> int:
     """The status of an attempt to log in, which arrives through a proxy of ours."""
     response = client.post(
         reverse("admin:login"),
-        {"username": "ada", "password": password},
+        {"username": ADA, "password": password},
         headers={"x-forwarded-for": address},
         REMOTE_ADDR=PROXY,
     )
