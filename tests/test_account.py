@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import subprocess
 import time
 import urllib.error
 import urllib.parse
@@ -21,7 +22,9 @@ ADDRESS = "ada@shop.test"
 SPELLINGS = [ADDRESS, "ADA@SHOP.TEST", "Ada@Shop.Test", "aDa@shop.test", " ada@SHOP.test "]
 PASSWORD = "correct horse battery"
 PROJECTS = [
-    pytest.param({"login": "email", "database": database}, id=database, marks=pytest.mark.xdist_group(f"email {database}"))
+    pytest.param(
+        {"login": "email", "database": database}, id=database, marks=pytest.mark.xdist_group(f"email {database}")
+    )
     for database in CHOICES["database"]
 ]
 every_database = pytest.mark.parametrize("project", PROJECTS, indirect=True, scope="module")
@@ -133,6 +136,7 @@ def test_first_migration_is_as_django_writes_it(tmp_path, login, name):
     migration.unlink()
 
     project.manage("makemigrations", "users", "--name", name)
+    run("ruff", "check", "--no-cache", "--fix", migration, cwd=project.path)
     run("ruff", "format", "--no-cache", migration, cwd=project.path)
 
     assert migration.read_text().splitlines()[1:] == shipped.splitlines()[1:]
@@ -153,30 +157,37 @@ def env(project, services) -> dict[str, str]:
 
 
 def list_addresses(project: Project, env: dict[str, str]) -> list[str]:
-    script = "from apps.users.models import User; print(*User.objects.order_by('email').values_list('email', flat=True))"
+    script = (
+        "from apps.users.models import User; print(*User.objects.order_by('email').values_list('email', flat=True))"
+    )
     return project.manage("shell", "--no-imports", "-c", script, env=env).stdout.split()
 
 
 def talk(command, conversation, folder, env, timeout=30):
     """Run a command on a terminal of its own, and answer each prompt when it comes."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(folder)
-        os.execvpe(command[0], command, clean_environment() | env)
-    heard, deadline = "", time.monotonic() + timeout
-    for prompt, answer in conversation:
-        while prompt not in heard:
-            assert time.monotonic() < deadline, heard
-            if select.select([terminal], [], [], 1)[0]:
-                heard += os.read(terminal, 4096).decode()
-        heard = heard.partition(prompt)[2]
-        os.write(terminal, f"{answer}\n".encode())
-    with suppress(OSError):  # the terminal is gone with the command
-        while os.read(terminal, 4096):
-            pass
-    _, status = os.waitpid(child, 0)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 0
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        ["setsid", "--ctty", "--wait", *command],
+        cwd=folder,
+        env=clean_environment() | env,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        heard, deadline = "", time.monotonic() + timeout
+        for prompt, answer in conversation:
+            while prompt not in heard:
+                assert time.monotonic() < deadline, heard
+                if select.select([ours], [], [], 1)[0]:
+                    heard += os.read(ours, 4096).decode()
+            heard = heard.partition(prompt)[2]
+            os.write(ours, f"{answer}\n".encode())
+        with suppress(OSError):  # the terminal goes with the command
+            while os.read(ours, 4096):
+                pass
+        assert process.wait(timeout) == 0
+    os.close(ours)
 
 
 def log_in(server, email: str, password: str) -> int:
