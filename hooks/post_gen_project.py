@@ -19,6 +19,10 @@ database=sqlite           data
 cache=redis               apps/health/cache_check.py apps/observability/outages.py compose.yaml tests/test_redis.py
 cache=database            apps/operations/migrations
 media_storage=filesystem  data
+login=username            apps/users/migrations/0001_initial.py apps/users/models.py
+login=email               apps/users/lockout.py apps/users/migrations/0001_user.py apps/users/models tests/test_email_login.py
+ci=github                 .github tests/production.env
+ci=gitlab                 .gitlab-ci.yml renovate.json tests/production.env
 """
 ROWS = [line.split() for line in TABLE.strip().splitlines()]
 OWNED_PATHS = [(path, *owner.split("=")) for owner, *paths in ROWS for path in paths]

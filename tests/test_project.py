@@ -14,6 +14,7 @@ import pytest
 
 from tests.bakery import PAIRWISE, Project, clean_environment, describe, production_environment, run
 from tests.services import Process, free_port
+from tests.test_ci import check_environment
 
 # One worker of the test run bakes a project, makes its environment and keeps both for all of its tests.
 PROJECTS = [pytest.param(row, id=describe(row), marks=pytest.mark.xdist_group(describe(row))) for row in PAIRWISE]
@@ -77,6 +78,13 @@ def test_env_example_names_every_variable_that_is_read(project):
     listed = set(re.findall(r"^(?:# )?([A-Z0-9_]+)(?:=|:)", (project.path / ".env.example").read_text(), re.MULTILINE))
     assert read - listed == set()
     assert listed - read - {"POSTGRES_PASSWORD", "MYSQL_PASSWORD"} == set()
+
+
+@every_project
+def test_ci_environment_has_all_that_production_requires(project):
+    assert (project.path / "tests" / "production.env").exists() == (project.answers["ci"] != "none")
+    if project.answers["ci"] != "none":
+        check_environment(project)
 
 
 @every_project

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PROXY = "10.0.0.1"
 STRANGER = "203.0.113.9"
+ADA = "ada@shop.test"
 PASSWORD = "correct horse battery"
 
 
@@ -113,14 +114,14 @@ def test_scripts_and_styles_run_by_nonce_only(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_guessing_a_password_is_stopped(client: Client) -> None:
-    User.objects.create_superuser("ada", password=PASSWORD)
+    User.objects.create_superuser(ADA, password=PASSWORD)
     assert [log_in(client, "a guess") for _ in range(5)] == [200, 200, 200, 200, 429]
     assert log_in(client, PASSWORD) == 429
 
 
 @pytest.mark.django_db
 def test_guessing_from_elsewhere_locks_nobody_out(client: Client) -> None:
-    User.objects.create_superuser("ada", password=PASSWORD)
+    User.objects.create_superuser(ADA, password=PASSWORD)
     for _ in range(5):
         status = log_in(client, "a guess", address="198.51.100.7")
     assert status == 429
@@ -129,7 +130,7 @@ def test_guessing_from_elsewhere_locks_nobody_out(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_trying_many_users_from_one_address_is_stopped(client: Client) -> None:
-    User.objects.create_superuser("ada", password=PASSWORD)
+    User.objects.create_superuser(ADA, password=PASSWORD)
     attempts = [log_in(client, "a guess", username=f"user-{number}") for number in range(26)]
     assert attempts == [200] * 24 + [429] * 2
     assert log_in(client, PASSWORD) == 429
@@ -138,7 +139,7 @@ def test_trying_many_users_from_one_address_is_stopped(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_a_network_of_ipv6_counts_as_one_address(client: Client) -> None:
-    User.objects.create_superuser("ada", password=PASSWORD)
+    User.objects.create_superuser(ADA, password=PASSWORD)
     attempts = [log_in(client, "a guess", address=f"2001:db8::{number}") for number in range(1, 6)]
     assert attempts == [200] * 4 + [429]
     assert log_in(client, PASSWORD, address="2001:db8:0:1::1") == 302
@@ -146,7 +147,7 @@ def test_a_network_of_ipv6_counts_as_one_address(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_logging_in_forgets_the_wrong_passwords_before(client: Client) -> None:
-    User.objects.create_superuser("ada", password=PASSWORD)
+    User.objects.create_superuser(ADA, password=PASSWORD)
     attempts = ["a guess"] * 4 + [PASSWORD] + ["a guess"] * 4
     assert 429 not in [log_in(client, password) for password in attempts]
 
@@ -162,7 +163,7 @@ def test_passwords_are_kept_with_argon2(settings: Settings) -> None:
     assert make_password(PASSWORD).startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-def log_in(client: Client, password: str, address: str = "198.51.100.7", username: str = "ada") -> int:
+def log_in(client: Client, password: str, address: str = "198.51.100.7", username: str = ADA) -> int:
     """The status of an attempt to log in, which arrives through a proxy of ours."""
     response = client.post(
         reverse("admin:login"),

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 def test_the_user_is_the_projects_own() -> None:
     assert get_user_model() is User
-    assert User.objects.create_user("ada", "ada@shop.test", "correct horse battery").has_usable_password()
+    assert User.objects.create_user("ada@shop.test", password="correct horse battery").has_usable_password()
 
 
 def test_users_in_the_admin(admin_client: Client, admin_user: User) -> None:
@@ -26,7 +26,7 @@ def test_users_in_the_admin(admin_client: Client, admin_user: User) -> None:
 
 
 def test_the_admin_is_for_staff(client: Client) -> None:
-    client.force_login(User.objects.create_user("ada"))
+    client.force_login(User.objects.create_user("ada@shop.test"))
     response = client.get(reverse("admin:users_user_changelist"))
     assert response.status_code == 302
     assert response.headers["Location"].startswith(reverse("admin:login"))

@@ -5,4 +5,29 @@ from django.contrib.auth.admin import UserAdmin
 
 from apps.users.models import User
 
-admin.site.register(User, UserAdmin)
+
+@admin.register(User)
+class ProjectUserAdmin(UserAdmin):  # type: ignore[type-arg]
+    """Django's pages for users, and in the list the last log-in: an account that nobody uses is better closed."""
+
+    # %if cookiecutter.login == "email"
+    fieldsets = (
+        (None, {"fields": ("email", "password")}),
+        ("Personal info", {"fields": ("first_name", "last_name")}),
+        ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        ("Important dates", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
+    search_fields = ("email", "first_name", "last_name")
+    ordering = ("email",)
+    # %endif
+    list_display = (
+        # %if cookiecutter.login == "username"
+        "username",
+        # %endif
+        "email",
+        "first_name",
+        "last_name",
+        "is_staff",
+        "last_login",
+    )

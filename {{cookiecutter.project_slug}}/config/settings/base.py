@@ -132,6 +132,9 @@ AXES_HANDLER = "apps.security.guessing.GuessingHandler"
 AXES_CLIENT_IP_CALLABLE = "apps.security.guessing.client_network"
 AXES_FAILURE_LIMIT = 5
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+# %if cookiecutter.login == "email"
+AXES_USERNAME_CALLABLE = "apps.users.lockout.attempted_email"
+# %endif
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "429.html"

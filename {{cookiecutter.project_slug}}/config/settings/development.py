@@ -29,12 +29,19 @@ STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.Static
 # Django's own debug pages are styled inline.
 SECURE_CSP["style-src"] = [CSP.SELF, CSP.UNSAFE_INLINE]
 
-INSTALLED_APPS += ["debug_toolbar"]
+INSTALLED_APPS += ["debug_toolbar", "django_migration_linter"]
 MIDDLEWARE.insert(
     MIDDLEWARE.index("django.middleware.security.SecurityMiddleware") + 1,
     "debug_toolbar.middleware.DebugToolbarMiddleware",
 )
 INTERNAL_IPS = ["127.0.0.1", "::1"]
 DEBUG_TOOLBAR_CONFIG = {"SHOW_COLLAPSED": True}
+
+# The migrations of other people's apps are theirs to write. What is remembered of a migration outlives its changes.
+MIGRATION_LINTER_OPTIONS = {
+    "include_apps": [app.removeprefix("apps.") for app in INSTALLED_APPS if app.startswith("apps.")],
+    "no_cache": True,
+    "quiet": ["ok", "ignore"],
+}
 
 env.stop_on_problems()

@@ -1,0 +1,212 @@
+"""Accounts that are named by an e-mail address, on every database: one person's however the address is typed."""
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from contextlib import suppress
+
+import pytest
+
+from tests.bakery import CHOICES, Project, clean_environment, production_environment, run
+from tests.services import Process
+from tests.test_project import Answer, serve
+
+ADDRESS = "ada@shop.test"
+SPELLINGS = [ADDRESS, "ADA@SHOP.TEST", "Ada@Shop.Test", "aDa@shop.test", " ada@SHOP.test "]
+PASSWORD = "correct horse battery"
+PROJECTS = [
+    pytest.param(
+        {"login": "email", "database": database}, id=database, marks=pytest.mark.xdist_group(f"email {database}")
+    )
+    for database in CHOICES["database"]
+]
+every_database = pytest.mark.parametrize("project", PROJECTS, indirect=True, scope="module")
+
+RACE = """
+import sys
+from django.db import IntegrityError
+from apps.users.models import User
+try:
+    User.objects.create_user(sys.argv[1])
+    print("made")
+except IntegrityError:
+    print("refused")
+"""
+BY_HAND = """
+import sys
+from django.db import IntegrityError, connection
+from apps.users.models import User
+bob = User.objects.create_user("bob@shop.test")
+for spelling in sys.argv[1:]:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE users_user SET email = %s WHERE id = %s", [spelling, bob.pk])
+        print("stored")
+    except IntegrityError:
+        print("refused")
+bob.delete()
+"""
+
+
+@every_database
+def test_createsuperuser_takes_the_address_from_the_environment(project, env):
+    named = env | {"DJANGO_SUPERUSER_EMAIL": SPELLINGS[1], "DJANGO_SUPERUSER_PASSWORD": PASSWORD}
+    project.manage("createsuperuser", "--noinput", env=named)
+
+    again = project.manage(
+        "createsuperuser", "--noinput", env=named | {"DJANGO_SUPERUSER_EMAIL": SPELLINGS[2]}, check=False
+    )
+
+    assert "That email address is already taken" in again.stderr
+    assert list_addresses(project, env) == [ADDRESS]
+
+
+@every_database
+def test_createsuperuser_asks_for_the_address_on_a_terminal(project, env):
+    conversation = [
+        ("Email address: ", "nonsense"),
+        ("Email address: ", "Grace@Shop.Test"),
+        ("Password: ", PASSWORD),
+        ("Password (again): ", PASSWORD),
+    ]
+
+    talk([project.path / ".venv" / "bin" / "python", "manage.py", "createsuperuser"], conversation, project.path, env)
+
+    assert list_addresses(project, env) == [ADDRESS, "grace@shop.test"]
+
+
+@every_database
+@pytest.mark.parametrize("spellings", [["eve@shop.test", "EVE@Shop.test"], ["élan@shop.test", "ÉLAN@shop.test"]])
+def test_two_spellings_that_race_make_one_account(project, env, spellings):
+    python = project.path / ".venv" / "bin" / "python"
+    (project.path / "race.py").write_text("import django; django.setup()\n" + RACE)
+    environment = clean_environment() | env
+
+    racers = [
+        Process([python, "race.py", spelling], project.path, name=f"racer-{number}", env=environment)
+        for number, spelling in enumerate(spellings)
+    ]
+    for racer in racers:
+        assert racer.wait(30) == 0, racer.log
+
+    assert sorted(re.findall("made|refused", "".join(racer.log for racer in racers))) == ["made", "refused"]
+    for racer in racers:
+        racer.stop()
+        racer.log_file.unlink()
+
+
+@every_database
+def test_sql_by_hand_stores_no_second_spelling(project, env):
+    (project.path / "by_hand.py").write_text("import django; django.setup()\n" + BY_HAND)
+
+    output = project.execute("python", "by_hand.py", *SPELLINGS[:4], env=env).stdout.split()
+
+    assert output == ["refused"] * 4
+
+
+@every_database
+def test_wrong_passwords_are_counted_by_address_and_no_line_of_the_log_holds_it(project, env, tmp_path):
+    project.manage("collectstatic", "--noinput", env=env)
+    with serve(project, env, tmp_path) as server:
+        statuses = [log_in(server, spelling, "a guess") for spelling in SPELLINGS]
+        locked = log_in(server, ADDRESS, PASSWORD)
+        other = log_in(server, "GRACE@shop.test", PASSWORD)
+
+    assert statuses == [200, 200, 200, 200, 429]
+    assert (locked, other) == (429, 302)
+    lines = [json.loads(line) for line in server.process.log.splitlines()]
+    assert [line for line in lines if line["logger"].startswith("axes") and "Locking out" in line["message"]]
+    for name in ("shop.test", PASSWORD, "a guess"):
+        assert not [line for line in lines if name in json.dumps(line).lower()]
+
+
+@pytest.mark.parametrize(("login", "name"), [("username", "initial"), ("email", "user")])
+def test_first_migration_is_as_django_writes_it(tmp_path, login, name):
+    project = Project.bake(tmp_path, login=login, database="sqlite")
+    project.sync()
+    migration = project.path / "apps" / "users" / "migrations" / f"0001_{name}.py"
+    shipped = migration.read_text()
+    migration.unlink()
+
+    project.manage("makemigrations", "users", "--name", name)
+    run("ruff", "check", "--no-cache", "--fix", migration, cwd=project.path)
+    run("ruff", "format", "--no-cache", migration, cwd=project.path)
+
+    assert migration.read_text().splitlines()[1:] == shipped.splitlines()[1:]
+
+
+@pytest.fixture(scope="module")
+def project(request, tmp_path_factory) -> Project:
+    project = Project.bake(tmp_path_factory.mktemp("account"), **request.param)
+    project.sync()
+    return project
+
+
+@pytest.fixture(scope="module")
+def env(project, services) -> dict[str, str]:
+    env = production_environment(project.answers, services)
+    project.manage("migrate", env=env)
+    return env
+
+
+def list_addresses(project: Project, env: dict[str, str]) -> list[str]:
+    script = (
+        "from apps.users.models import User; print(*User.objects.order_by('email').values_list('email', flat=True))"
+    )
+    return project.manage("shell", "--no-imports", "-c", script, env=env).stdout.split()
+
+
+def talk(command, conversation, folder, env, timeout=30):
+    """Run a command on a terminal of its own, and answer each prompt when it comes."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        ["setsid", "--ctty", "--wait", *command],
+        cwd=folder,
+        env=clean_environment() | env,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        heard, deadline = "", time.monotonic() + timeout
+        for prompt, answer in conversation:
+            while prompt not in heard:
+                assert time.monotonic() < deadline, heard
+                if select.select([ours], [], [], 1)[0]:
+                    heard += os.read(ours, 4096).decode()
+            heard = heard.partition(prompt)[2]
+            os.write(ours, f"{answer}\n".encode())
+        with suppress(OSError):  # the terminal goes with the command
+            while os.read(ours, 4096):
+                pass
+        assert process.wait(timeout) == 0
+    os.close(ours)
+
+
+def log_in(server, email: str, password: str) -> int:
+    """The status of an attempt to log in through the admin's form."""
+    page = server.get("/admin/login/")
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)[1]
+    form = {"csrfmiddlewaretoken": token, "username": email, "password": password}
+    request = urllib.request.Request(
+        server.url + "/admin/login/",
+        data=urllib.parse.urlencode(form).encode(),
+        headers={
+            "Host": "shop.test",
+            "X-Forwarded-Proto": "https",
+            "Origin": "https://shop.test",
+            "Cookie": page.headers["Set-Cookie"].partition(";")[0],
+        },
+    )
+    try:
+        with server.opener.open(request, timeout=10) as response:
+            return Answer(response).status
+    except urllib.error.HTTPError as error:
+        return error.code
