@@ -19,6 +19,8 @@ database=sqlite           data
 cache=redis               apps/health/cache_check.py apps/observability/outages.py compose.yaml tests/test_redis.py
 cache=database            apps/operations/migrations
 media_storage=filesystem  data
+api=drf                   apps/api apps/api/authentication.py apps/api/pagination.py apps/api/serializers.py apps/api/urls.py apps/api/views.py static/js templates/api tests/test_api.py
+api=ninja                 apps/api apps/api/endpoints.py apps/api/security.py apps/api/users.py static/js templates/api tests/test_api.py
 """
 ROWS = [line.split() for line in TABLE.strip().splitlines()]
 OWNED_PATHS = [(path, *owner.split("=")) for owner, *paths in ROWS for path in paths]
@@ -31,7 +33,7 @@ def find_unchosen(answers):
 
 
 def remove(path):
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def fill_secrets(example):
