@@ -38,13 +38,7 @@ def nothing_counted() -> None:
 
 @pytest.fixture
 def ada(db: None) -> User:
-    return User.objects.create_user(
-        # %if cookiecutter.login == "username"
-        "ada",
-        # %endif
-        email="ada@shop.test",
-        first_name="Ada",
-    )
+    return create_user("ada@shop.test", first_name="Ada")
 
 
 @pytest.fixture
@@ -72,7 +66,7 @@ def test_what_a_person_sees_of_themselves(client: Client, ada: User, token: str)
     assert datetime.fromisoformat(seen.pop("date_joined")) - ada.date_joined < timedelta(seconds=1)
     assert seen == {
         # %if cookiecutter.login == "username"
-        "username": "ada",
+        "username": "ada@shop.test",
         # %endif
         "email": "ada@shop.test",
         "first_name": "Ada",
@@ -95,7 +89,7 @@ def test_a_person_changes_their_name_and_nothing_else(client: Client, ada: User,
 
 
 def test_nobody_changes_somebody_else(client: Client, ada: User, token: str) -> None:
-    bob = User.objects.create(email="bob@shop.test", first_name="Bob")
+    bob = create_user("bob@shop.test", first_name="Bob")
     patch(client, {"id": bob.pk, "first_name": "Eve"}, bearer(token))
     bob.refresh_from_db()
     assert bob.first_name == "Bob"
@@ -173,7 +167,7 @@ def test_too_many_requests_by_one_person(client: Client, ada: User, token: str) 
     assert set(statuses) == {200}
     assert (refused.status_code, is_json(refused)) == (429, True)
     assert 0 < int(refused.headers["Retry-After"]) <= 60
-    assert client.get(ME, headers=bearer(issue(User.objects.create(email="bob@shop.test")))).status_code == 200
+    assert client.get(ME, headers=bearer(issue(create_user("bob@shop.test")))).status_code == 200
 
 
 def test_too_many_requests_from_one_address_which_cannot_be_made_up(client: Client, settings: Settings) -> None:
@@ -195,7 +189,7 @@ def test_lists_come_in_pages_of_limited_size() -> None:
 
 
 # %else
-def test_lists_come_in_pages_of_limited_size() -> None:
+def test_pages_of_a_list_have_a_limited_size() -> None:
     pages = import_string(settings.NINJA_PAGINATION_CLASS)()
     page = pages.paginate_queryset(range(1000), pages.Input(page=1, page_size=1000), RequestFactory().get("/"))
     assert (len(page["items"]), pages.page_size) == (200, 50)
@@ -273,6 +267,10 @@ def test_origins(monkeypatch: pytest.MonkeyPatch) -> None:
     env = Env()
     assert len(env.origins("ORIGINS", default=[])) == 3
     assert env.problems == {}
+
+
+def create_user(email: str, **fields: str) -> User:
+    return User.objects.create(**{User.USERNAME_FIELD: email, "email": email, **fields})
 
 
 def issue(user: User, **fields: Any) -> str:

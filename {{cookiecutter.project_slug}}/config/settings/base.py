@@ -168,7 +168,7 @@ CORS_EXPOSE_HEADERS = ["Retry-After", "X-Request-ID"]
 # Requests that are answered, by address and by user.
 API_RATES = {"anon": "60/min", "user": "600/min"}
 # %if cookiecutter.api == "drf"
-REST_FRAMEWORK = {
+REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "apps.api.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
