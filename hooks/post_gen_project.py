@@ -19,6 +19,8 @@ database=sqlite           data
 cache=redis               apps/health/cache_check.py apps/observability/outages.py compose.yaml tests/test_redis.py
 cache=database            apps/operations/migrations
 media_storage=filesystem  data
+api=drf                   apps/api apps/api/authentication.py apps/api/pagination.py apps/api/serializers.py apps/api/urls.py apps/api/views.py static/js templates/api tests/test_api.py
+api=ninja                 apps/api apps/api/endpoints.py apps/api/security.py apps/api/users.py static/js templates/api tests/test_api.py
 login=username            apps/users/migrations/0001_initial.py apps/users/models.py
 login=email               apps/users/lockout.py apps/users/migrations/0001_user.py apps/users/models tests/test_email_login.py
 ci=github                 .github tests/production.env
@@ -35,7 +37,7 @@ def find_unchosen(answers):
 
 
 def remove(path):
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def fill_secrets(example):

@@ -40,7 +40,7 @@ ALWAYS = set(
     apps/observability/__init__.py apps/observability/apps.py apps/observability/logs.py apps/observability/mail.py
     apps/observability/middleware.py apps/observability/request_ids.py apps/observability/sentry.py
     apps/operations/__init__.py apps/operations/apps.py apps/operations/checks.py
-    apps/pages/__init__.py apps/pages/views.py
+    apps/pages/__init__.py apps/pages/urls.py apps/pages/views.py
     apps/security/__init__.py apps/security/guessing.py apps/security/middleware.py
     apps/users/__init__.py apps/users/admin.py apps/users/hashers.py apps/users/migrations/__init__.py
     config/__init__.py config/env.py config/serve.py config/server.py config/urls.py
@@ -55,6 +55,18 @@ ALWAYS = set(
     tests/test_production_settings.py tests/test_security.py tests/test_server.py tests/test_users.py
     """.split()
 )
+API = {
+    "apps/api/__init__.py",
+    "apps/api/admin.py",
+    "apps/api/docs.py",
+    "apps/api/errors.py",
+    "apps/api/migrations/0001_initial.py",
+    "apps/api/migrations/__init__.py",
+    "apps/api/models.py",
+    "static/js/api-docs.js",
+    "templates/api/docs.html",
+    "tests/test_api.py",
+}
 OWNED = {
     ("interface", "wsgi"): {"config/wsgi.py", "tests/test_wsgi.py"},
     ("interface", "asgi"): {
@@ -78,6 +90,15 @@ OWNED = {
         "apps/operations/migrations/__init__.py",
     },
     ("media_storage", "filesystem"): {"data/.gitignore"},
+    ("api", "drf"): API
+    | {
+        "apps/api/authentication.py",
+        "apps/api/pagination.py",
+        "apps/api/serializers.py",
+        "apps/api/urls.py",
+        "apps/api/views.py",
+    },
+    ("api", "ninja"): API | {"apps/api/endpoints.py", "apps/api/security.py", "apps/api/users.py"},
     ("login", "username"): {"apps/users/migrations/0001_initial.py", "apps/users/models.py"},
     ("login", "email"): {
         "apps/users/lockout.py",
@@ -100,6 +121,8 @@ TRACES = {
     ("cache", "database"): r"createcachetable|DatabaseCache",
     ("media_storage", "s3"): r"\bs3\b|\bboto|\bAWS_|storages\.backends",
     ("media_storage", "filesystem"): r"## Uploads",
+    ("api", "drf"): r"rest_?framework|spectacular",
+    ("api", "ninja"): r"ninja",
     ("login", "username"): r"by username",
     ("login", "email"): r"LowercaseEmail|attempted_email|AXES_USERNAME_CALLABLE",
     ("ci", "github"): r"github|dependabot",
@@ -109,6 +132,8 @@ TRACES = {
     ("license", "Apache-2.0"): r"Apache",
     ("license", "proprietary"): r"proprietary|All rights reserved",
 }
+# What no project without an API may speak of.
+API_TRACES = r"\bAPI\b|apps\.api|apps/api|\bcors|openapi|swagger|access.?token"
 
 
 def test_pairs_are_all_covered():
@@ -148,6 +173,8 @@ def test_nothing_of_the_template_or_of_other_answers_is_left(bake, answers):
         for (question, answer), words in TRACES.items():
             if answers[question] != answer:
                 assert not re.search(words, text, re.IGNORECASE), f"{path} speaks of {answer}"
+        if answers["api"] == "none":
+            assert not re.search(API_TRACES, text, re.IGNORECASE), f"{path} speaks of an API"
     assert all(any(folder.iterdir()) for folder in project.path.rglob("*/") if ".git" not in folder.parts)
 
 

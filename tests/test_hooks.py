@@ -125,7 +125,7 @@ def test_env_is_readable_by_its_owner_alone_and_never_overwritten(tmp_path):
 def test_optional_step_that_fails_warns_and_costs_nothing(tmp_path):
     (tmp_path / "no_such_git").mkdir()
     hook = (TEMPLATE / "hooks" / "post_gen_project.py").read_text(encoding="utf-8")
-    owned = [path for path, _, _ in load("post_gen_project").OWNED_PATHS]
+    owned = sorted((path for path, _, _ in load("post_gen_project").OWNED_PATHS), reverse=True)  # folders last
     for path in owned:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()

@@ -1,6 +1,7 @@
 """Real servers on loopback that tests start, use and break: each a context manager over its own folder and free port."""
 
 from tests.services.blackhole import BlackHole
+from tests.services.caddy import Caddy
 from tests.services.memcached import Memcached
 from tests.services.mysql import MariaDB
 from tests.services.postgresql import PostgreSQL
@@ -15,6 +16,7 @@ __all__ = [
     "S3",
     "SMTP",
     "BlackHole",
+    "Caddy",
     "MariaDB",
     "Memcached",
     "NotInstalledError",

@@ -34,6 +34,10 @@ DATABASE_SCHEMES = {
     # %endif
     "sqlite": "sqlite",
 }
+# %if cookiecutter.api != "none"
+# As a browser writes it: without a path, and in lower case.
+ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
+# %endif
 EVERYWHERE = {"*": ["0.0.0.0/0", "::/0"]}
 
 # Scheme to the default port and the options of Django's SMTP back end.
@@ -192,6 +196,18 @@ class Env(environ.Env):
             self.require(var, False, "must be addresses or networks such as 10.0.0.0/8, separated by commas")
             return []
 
+    # %if cookiecutter.api != "none"
+    def origins(self, var: str, default: list[str]) -> list[str]:
+        """Origins of web pages: scheme, host and perhaps a port (RFC 6454)."""
+        origins: list[str] = self.list(var, default=default)
+        self.require(
+            var,
+            all(ORIGIN.fullmatch(origin) for origin in origins),
+            "must be origins such as https://app.example.com, separated by commas",
+        )
+        return origins
+
+    # %endif
     def stop_on_problems(self) -> None:
         """End the process with status 1 and a list of every problem, if there is any. No value is ever shown."""
         if self.problems:

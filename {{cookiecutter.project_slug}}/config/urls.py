@@ -2,19 +2,28 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import path
-
-from apps.pages import views
+from django.urls import include, path
 
 admin.site.site_header = admin.site.site_title = settings.PROJECT_NAME
 
+# %if cookiecutter.api == "none"
 handler500 = "apps.pages.views.server_error"
 
+# %else
+handler400 = "apps.api.errors.bad_request"
+handler403 = "apps.api.errors.permission_denied"
+handler404 = "apps.api.errors.page_not_found"
+handler500 = "apps.api.errors.server_error"
+
+# %endif
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("robots.txt", views.robots),
-    path("favicon.ico", views.favicon),
-    path(".well-known/security.txt", views.security_txt),
+    path("", include("apps.pages.urls")),
+    # %if cookiecutter.api == "drf"
+    path("api/", include("apps.api.urls")),
+    # %endif
+    # %if cookiecutter.api == "ninja"
+    path("api/", include("apps.api.endpoints")),
+    # %endif
     path(settings.ADMIN_URL, admin.site.urls),
 ]
 

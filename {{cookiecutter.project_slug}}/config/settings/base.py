@@ -28,6 +28,20 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "axes",
+    # %if cookiecutter.api != "none"
+    "corsheaders",
+    # %endif
+    # %if cookiecutter.api == "drf"
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    # %endif
+    # %if cookiecutter.api == "ninja"
+    "ninja",
+    # %endif
+    # %if cookiecutter.api != "none"
+    "apps.api",
+    # %endif
     "apps.observability",
     "apps.operations",
     "apps.pages",
@@ -39,6 +53,10 @@ MIDDLEWARE = [
     "apps.security.middleware.trusted_proxy_middleware",
     "apps.observability.middleware.observability_middleware",
     "django.middleware.security.SecurityMiddleware",
+    # %if cookiecutter.api != "none"
+    # Before whatever may answer, so that a browser may read a refusal too.
+    "corsheaders.middleware.CorsMiddleware",
+    # %endif
     # %if cookiecutter.interface == "asgi"
     "apps.pages.static.AsyncWhiteNoiseMiddleware",
     # %else
@@ -146,6 +164,53 @@ AXES_VERBOSE = False
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
+# %if cookiecutter.api != "none"
+# API: other sites' pages may use it only where they are named; a session's cookie is not sent along
+
+PROJECT_VERSION = "0.1.0"
+CORS_ALLOWED_ORIGINS = env.origins("DJANGO_CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/api/"
+CORS_EXPOSE_HEADERS = ["Retry-After", "X-Request-ID"]
+# Requests that are answered, by address and by user.
+API_RATES = {"anon": "60/min", "user": "600/min"}
+# %if cookiecutter.api == "drf"
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apps.api.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "apps.api.pagination.Pagination",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": [
+        "rest_framework.throttling.AnonRateThrottle",
+        "rest_framework.throttling.UserRateThrottle",
+    ],
+    "DEFAULT_THROTTLE_RATES": API_RATES,
+    # X-Forwarded-For is not read again: trusted_proxy_middleware has put the client's address into REMOTE_ADDR.
+    "NUM_PROXIES": 0,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": PROJECT_NAME,
+    "DESCRIPTION": PROJECT_DESCRIPTION,
+    "VERSION": PROJECT_VERSION,
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+# %endif
+# %if cookiecutter.api == "ninja"
+NINJA_DEFAULT_THROTTLE_RATES = API_RATES
+# X-Forwarded-For is not read again: trusted_proxy_middleware has put the client's address into REMOTE_ADDR.
+NINJA_NUM_PROXIES = 0
+NINJA_PAGINATION_CLASS = "ninja.pagination.PageNumberPagination"
+NINJA_PAGINATION_PER_PAGE = 50
+NINJA_MAX_PER_PAGE_SIZE = 200
+# %endif
+
+# %endif
 # Response headers
 
 X_FRAME_OPTIONS = "DENY"

@@ -1,0 +1,19 @@
+"""Bearer tokens, checked against their digests."""
+
+from rest_framework.authentication import TokenAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+
+from apps.api.models import AccessToken
+from apps.users.models import User
+
+
+class BearerAuthentication(TokenAuthentication):
+    """``Authorization: Bearer TOKEN`` (RFC 6750). It stands first, so that a refusal is a 401 and says how to log in."""
+
+    keyword = "Bearer"
+
+    def authenticate_credentials(self, key: str) -> tuple[User, AccessToken]:
+        token = AccessToken.objects.find(key)
+        if token is None:
+            raise AuthenticationFailed("Invalid token.")
+        return token.user, token

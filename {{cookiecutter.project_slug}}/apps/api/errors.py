@@ -1,0 +1,30 @@
+"""Errors under /api/ are JSON, as its clients expect; everywhere else they stay pages."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+
+from apps.observability.request_ids import current_request_id
+from apps.pages.views import server_error as server_error_page
+
+
+def json_under_api(status: HTTPStatus, page: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """An error handler for config/urls.py.
+
+    https://docs.djangoproject.com/en/stable/topics/http/views/#customizing-error-views
+    """
+
+    def handle(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+        if not request.path.startswith("/api/"):
+            return page(request) if exception is None else page(request, exception)
+        return JsonResponse({"detail": status.phrase, "request_id": current_request_id()}, status=status)
+
+    return handle
+
+
+bad_request = json_under_api(HTTPStatus.BAD_REQUEST, defaults.bad_request)
+permission_denied = json_under_api(HTTPStatus.FORBIDDEN, defaults.permission_denied)
+page_not_found = json_under_api(HTTPStatus.NOT_FOUND, defaults.page_not_found)
+server_error = json_under_api(HTTPStatus.INTERNAL_SERVER_ERROR, server_error_page)

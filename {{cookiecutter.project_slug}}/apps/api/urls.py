@@ -1,0 +1,17 @@
+"""The API's URLs. Each version has a prefix of its own: what clients rely on does not change within it."""
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularJSONAPIView
+
+from apps.api import docs, views
+
+endpoints = [
+    path("", views.index),
+    path("schema/", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("v1/users/me/", views.MeView.as_view(), name="me"),
+]
+
+urlpatterns = [
+    path("docs/", docs.docs, name="api-docs"),
+    path("", include((endpoints, "api"))),
+]
