@@ -19,6 +19,8 @@ database=sqlite           data
 cache=redis               apps/health/cache_check.py apps/observability/outages.py compose.yaml tests/test_redis.py
 cache=database            apps/operations/migrations
 media_storage=filesystem  data
+metrics=prometheus        apps/observability/metrics.py config/metrics_server.py deploy tests/test_metrics.py
+metrics=opentelemetry     apps/observability/outages.py apps/observability/telemetry.py tests/test_telemetry.py
 """
 ROWS = [line.split() for line in TABLE.strip().splitlines()]
 OWNED_PATHS = [(path, *owner.split("=")) for owner, *paths in ROWS for path in paths]

@@ -73,6 +73,19 @@ OWNED = {
         "apps/operations/migrations/__init__.py",
     },
     ("media_storage", "filesystem"): {"data/.gitignore"},
+    ("metrics", "prometheus"): {
+        "apps/observability/metrics.py",
+        "config/metrics_server.py",
+        "deploy/grafana/dashboard.json",
+        "deploy/prometheus/alerts.yaml",
+        "deploy/prometheus/alerts_test.yaml",
+        "tests/test_metrics.py",
+    },
+    ("metrics", "opentelemetry"): {
+        "apps/observability/outages.py",
+        "apps/observability/telemetry.py",
+        "tests/test_telemetry.py",
+    },
 }
 # What only a project with that answer may speak of.
 TRACES = {
@@ -85,6 +98,8 @@ TRACES = {
     ("cache", "database"): r"createcachetable|DatabaseCache",
     ("media_storage", "s3"): r"\bs3\b|\bboto|\bAWS_|storages\.backends",
     ("media_storage", "filesystem"): r"## Uploads",
+    ("metrics", "prometheus"): r"prometheus|grafana|METRICS_PORT|multiproc",
+    ("metrics", "opentelemetry"): r"opentelemetry|telemetry|\bOTEL_|\botlp\b|traceparent",
 }
 
 
