@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import socket
+import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -79,6 +81,7 @@ def test_counts_are_exact_over_all_workers_also_after_one_was_killed(project, en
         assert_counts(prometheus, 180)
         wait_until(lambda: prometheus.query("django_http_requests_in_progress") == [0], 10, "nothing is in progress")
 
+        give_up_a_scrape(int(port))
         assert server.get("/metrics").status == 404
         assert server.get("/health/live/").status == 200
         views = {
@@ -87,6 +90,7 @@ def test_counts_are_exact_over_all_workers_also_after_one_was_killed(project, en
         assert views == {"home", "admin:index", "none"}
     assert not accepts(int(port))
     assert not folder.exists()
+    assert [line for line in server.process.log.splitlines() if line[0] != "{"] == []
     lines = [json.loads(line) for line in server.process.log.splitlines()]
     assert {line["level"] for line in lines if "SIGKILL" not in line["message"]} == {"INFO"}
 
@@ -235,7 +239,8 @@ def test_a_collector_that_cannot_be_reached_slows_nothing_and_is_told_once(proje
                 slowest = max(slowest, time.monotonic() - began)
             assert slowest < 0.5
             stopping = time.monotonic()
-        assert time.monotonic() - stopping < 6
+        # Left to themselves the exporters may take half a minute each.
+        assert time.monotonic() - stopping < 12
     assert server.process.returncode == 0
     assert len(complaints(server)) == 1
 
@@ -268,6 +273,12 @@ def assert_counts(prometheus, times):
         for (view, status), count in counts.items():
             expression = f'{name}{{view="{view}", status="{status}", method="GET"}}'
             wait_until(lambda e=expression, c=count: prometheus.query(e) == [c], 10, f"{expression} is {count}")
+
+
+def give_up_a_scrape(port) -> None:
+    with socket.create_connection((HOST, port)) as connection:
+        connection.sendall(b"GET /met")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # ends with a reset
 
 
 def find_folder(master: int) -> Path:

@@ -60,7 +60,9 @@ class Counts:
         from prometheus_client.multiprocess import MultiProcessCollector
 
         with lock:
-            return iter(MultiProcessCollector(None, path=str(find_folder())).collect())
+            # A worker that begins has made its file, and not yet written its length.
+            files = [str(file) for file in find_folder().glob("*.db") if file.stat().st_size]
+            return iter(MultiProcessCollector.merge(files))
 
 
 def when_ready(arbiter: Any) -> None:
@@ -71,6 +73,8 @@ def when_ready(arbiter: Any) -> None:
     registry = CollectorRegistry()
     registry.register(Counts())
     arbiter.metrics_server, _ = start_http_server(server.METRICS_PORT, server.HOST, registry)
+    # By default it writes a traceback to standard error; whoever leaves before the answer knows.
+    arbiter.metrics_server.handle_error = lambda request, address: arbiter.log.debug("A scrape was given up")
     os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
