@@ -11,6 +11,8 @@ from pathlib import Path
 
 from allpairspy import AllPairs
 
+from tests.services import free_port
+
 TEMPLATE = Path(__file__).resolve().parent.parent
 PROJECT_TEMPLATE = TEMPLATE / "{{cookiecutter.project_slug}}"
 QUESTIONS = {
@@ -60,6 +62,8 @@ def clean_environment() -> dict[str, str]:
         "CACHE_URL",
         "AWS_",
         "SENTRY_",
+        "METRICS_PORT",
+        "OTEL_",
         "EMAIL_URL",
         "PYTEST_",
         "COV_",
@@ -142,4 +146,8 @@ def production_environment(answers: dict[str, str], services) -> dict[str, str]:
             "AWS_ACCESS_KEY_ID": services.s3.access_key,
             "AWS_SECRET_ACCESS_KEY": services.s3.secret_key,
         }
+    if answers["metrics"] == "prometheus":
+        env["METRICS_PORT"] = str(free_port())
+    if answers["metrics"] == "opentelemetry":
+        env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": services.otlp.url, "OTEL_TRACES_SAMPLER_ARG": "1"}
     return env

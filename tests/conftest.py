@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bakery import Project
-from tests.services import S3, MariaDB, PostgreSQL, Redis, SentrySink
+from tests.services import S3, MariaDB, OTLPReceiver, PostgreSQL, Redis, SentrySink
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +56,10 @@ class Services:
         s3 = self.start(S3, "s3")
         s3.create_bucket(self.bucket)
         return s3
+
+    @cached_property
+    def otlp(self) -> OTLPReceiver:
+        return self.start(OTLPReceiver, "otlp")
 
     @cached_property
     def sentry(self) -> SentrySink:

@@ -99,6 +99,19 @@ OWNED = {
         "apps/api/views.py",
     },
     ("api", "ninja"): API | {"apps/api/endpoints.py", "apps/api/security.py", "apps/api/users.py"},
+    ("metrics", "prometheus"): {
+        "apps/observability/metrics.py",
+        "config/metrics_server.py",
+        "deploy/grafana/dashboard.json",
+        "deploy/prometheus/alerts.yaml",
+        "deploy/prometheus/alerts_test.yaml",
+        "tests/test_metrics.py",
+    },
+    ("metrics", "opentelemetry"): {
+        "apps/observability/outages.py",
+        "apps/observability/telemetry.py",
+        "tests/test_telemetry.py",
+    },
     ("login", "username"): {"apps/users/migrations/0001_initial.py", "apps/users/models.py"},
     ("login", "email"): {
         "apps/users/lockout.py",
@@ -123,6 +136,8 @@ TRACES = {
     ("media_storage", "filesystem"): r"## Uploads",
     ("api", "drf"): r"rest_?framework|spectacular",
     ("api", "ninja"): r"ninja",
+    ("metrics", "prometheus"): r"prometheus|grafana|METRICS_PORT|multiproc",
+    ("metrics", "opentelemetry"): r"opentelemetry|telemetry|\bOTEL_|\botlp\b|traceparent",
     ("login", "username"): r"by username",
     ("login", "email"): r"LowercaseEmail|attempted_email|AXES_USERNAME_CALLABLE",
     ("ci", "github"): r"github|dependabot",

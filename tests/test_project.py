@@ -284,13 +284,9 @@ def serve(project: Project, env: dict[str, str], folder) -> Iterator[Server]:
     port = free_port()
     environment = (
         clean_environment()
+        | {"WEB_CONCURRENCY": "2", "PYTHONWARNINGS": "error::DeprecationWarning"}
         | env
-        | {
-            "HOST": "127.0.0.1",
-            "PORT": str(port),
-            "WEB_CONCURRENCY": "2",
-            "PYTHONWARNINGS": "error::DeprecationWarning",
-        }
+        | {"HOST": "127.0.0.1", "PORT": str(port)}
     )
     process = Process(
         [project.path / ".venv" / "bin" / "python", "-m", "config.serve"], project.path, name="server", env=environment

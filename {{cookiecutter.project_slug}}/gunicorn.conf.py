@@ -26,9 +26,32 @@ class Logger(glogging.Logger):
         logging.config.dictConfig(LOGGING)
 
 
+# %if cookiecutter.metrics == "opentelemetry"
+def post_worker_init(worker):
+    """Begin to send traces and metrics, where a collector is named."""
+    if settings.OPENTELEMETRY:
+        from apps.observability import telemetry
+
+        telemetry.start()
+
+
+# %endif
+# %if cookiecutter.interface == "wsgi" and cookiecutter.metrics == "opentelemetry"
+def stop_telemetry(server, worker):
+    """Send what was measured last."""
+    if settings.OPENTELEMETRY:
+        from apps.observability import telemetry
+
+        telemetry.stop()
+
+
+# %endif
 # %if cookiecutter.interface == "wsgi" and cookiecutter.database == "postgresql"
-def worker_exit(server, worker):
+def close_pools(server, worker):
     """Close the pools in order: left to the interpreter, their threads can hold up its end for 20 s."""
+    # %if cookiecutter.metrics == "opentelemetry"
+    stop_telemetry(server, worker)
+    # %endif
     from django.db import connections
 
     for connection in connections.all():
@@ -43,6 +66,12 @@ wsgi_app = "config.wsgi"
 wsgi_app = "config.asgi:application"
 # %endif
 bind = f"[{server.HOST}]:{server.PORT}" if ":" in server.HOST else f"{server.HOST}:{server.PORT}"
+# %if cookiecutter.metrics == "prometheus"
+# Hooks, and the folder in which the workers count.
+from config.metrics_server import child_exit, find_folder, on_exit, post_fork, when_ready  # noqa: E402, F401
+
+raw_env = [f"PROMETHEUS_MULTIPROC_DIR={find_folder()}"]
+# %endif
 logger_class = Logger
 
 # The application is loaded once and its memory shared by the workers; they open connections after the fork.
@@ -50,6 +79,11 @@ preload_app = True
 workers = server.WORKERS
 # %if cookiecutter.interface == "wsgi"
 worker_class = "gthread"
+# %if cookiecutter.database == "postgresql"
+worker_exit = close_pools
+# %elif cookiecutter.metrics == "opentelemetry"
+worker_exit = stop_telemetry
+# %endif
 threads = server.THREADS
 # A worker is replaced after so many requests, each at another moment, which bounds what a leak can take.
 max_requests = 10_000

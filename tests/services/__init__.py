@@ -4,8 +4,10 @@ from tests.services.blackhole import BlackHole
 from tests.services.caddy import Caddy
 from tests.services.memcached import Memcached
 from tests.services.mysql import MariaDB
+from tests.services.otlp import OTLPReceiver
 from tests.services.postgresql import PostgreSQL
 from tests.services.process import NotInstalledError, Process, free_port, wait_until
+from tests.services.prometheus import Prometheus
 from tests.services.redis import Redis
 from tests.services.s3 import S3
 from tests.services.sentry import SentrySink
@@ -20,8 +22,10 @@ __all__ = [
     "MariaDB",
     "Memcached",
     "NotInstalledError",
+    "OTLPReceiver",
     "PostgreSQL",
     "Process",
+    "Prometheus",
     "Redis",
     "SentrySink",
     "Server",

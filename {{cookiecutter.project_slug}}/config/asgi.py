@@ -40,6 +40,12 @@ async def live(receive: Receive, send: Send) -> None:
     """https://asgi.readthedocs.io/en/latest/specs/lifespan.html"""
     while True:
         message = await receive()
+        # %if cookiecutter.metrics == "opentelemetry"
+        if message["type"] == "lifespan.shutdown" and settings.OPENTELEMETRY:
+            from apps.observability import telemetry
+
+            telemetry.stop()
+        # %endif
         # %if cookiecutter.database == "postgresql"
         if message["type"] == "lifespan.shutdown":
             close_pools()

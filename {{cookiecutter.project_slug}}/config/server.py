@@ -39,3 +39,8 @@ THREADS = env.count("WEB_THREADS", default=4, minimum=1)
 # %endif
 # Below the 30 s that an orchestrator waits before it kills.
 GRACEFUL_TIMEOUT_S = env.count("GRACEFUL_TIMEOUT", default=25)
+# %if cookiecutter.metrics == "prometheus"
+METRICS_PORT = env.int("METRICS_PORT", default=9464)
+env.require("METRICS_PORT", 0 < METRICS_PORT < 65536, "must be a port number from 1 to 65535")
+env.require("METRICS_PORT", METRICS_PORT != PORT, "must not be the port that PORT names")
+# %endif

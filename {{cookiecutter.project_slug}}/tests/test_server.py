@@ -78,6 +78,10 @@ def test_the_server_as_it_comes(load_module: "LoadModule") -> None:
         # %if cookiecutter.interface == "wsgi"
         ("WEB_THREADS", "0"),
         # %endif
+        # %if cookiecutter.metrics == "prometheus"
+        ("METRICS_PORT", "0"),
+        ("METRICS_PORT", "8000"),
+        # %endif
     ],
 )
 def test_a_server_that_could_not_serve(load_module: "LoadModule", variable: str, value: str) -> None:
@@ -98,6 +102,9 @@ def test_the_server_does_not_start_with_a_malformed_variable(
 def test_the_server_starts_serves_and_stops(production_environ: dict[str, str]) -> None:
     port = find_port()
     environ = production_environ | {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1"}
+    # %if cookiecutter.metrics == "prometheus"
+    environ["METRICS_PORT"] = str(find_port())
+    # %endif
     with subprocess.Popen(
         [sys.executable, "-m", "config.serve"],
         cwd=settings.BASE_DIR,

@@ -50,6 +50,9 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "apps.health.middleware.health_middleware",
+    # %if cookiecutter.metrics == "prometheus"
+    "apps.observability.metrics.metrics_middleware",
+    # %endif
     "apps.security.middleware.trusted_proxy_middleware",
     "apps.observability.middleware.observability_middleware",
     "django.middleware.security.SecurityMiddleware",
@@ -258,6 +261,12 @@ READINESS_CHECKS = {"database": "apps.health.checks.database", "cache": "apps.he
 # %endif
 DRAIN_FILE = env.str("DRAIN_FILE", default="/tmp/draining")  # noqa: S108 - a flag, never opened
 
+# %if cookiecutter.metrics == "opentelemetry"
+# Traces and metrics: what production hands to OpenTelemetry; while it is empty nothing is measured
+
+OPENTELEMETRY: dict[str, str] = {}
+
+# %endif
 # Proxies whose X-Forwarded-* headers are believed: the private networks
 
 FORWARDED_ALLOW_IPS = env.networks(

@@ -266,6 +266,42 @@ SENTRY_RELEASE = env.str("SENTRY_RELEASE", default="")
 SENTRY_TRACES_SAMPLE_RATE = env.float("SENTRY_TRACES_SAMPLE_RATE", default=0.1)
 env.require("SENTRY_TRACES_SAMPLE_RATE", 0 <= SENTRY_TRACES_SAMPLE_RATE <= 1, "must be a number from 0 to 1")
 
+# %if cookiecutter.metrics == "opentelemetry"
+# Traces and metrics
+
+OTEL_TRACES_SAMPLER = env.str("OTEL_TRACES_SAMPLER", default="parentbased_traceidratio")
+env.require(
+    "OTEL_TRACES_SAMPLER",
+    re.fullmatch("(parentbased_)?(always_on|always_off|traceidratio)", OTEL_TRACES_SAMPLER),
+    "must be always_on, always_off or traceidratio, with or without parentbased_ before it",
+)
+OTEL_TRACES_SAMPLER_ARG = env.float("OTEL_TRACES_SAMPLER_ARG", default=0.1)
+env.require("OTEL_TRACES_SAMPLER_ARG", 0 <= OTEL_TRACES_SAMPLER_ARG <= 1, "must be a number from 0 to 1")
+OTEL_HEADERS = env.str("OTEL_EXPORTER_OTLP_HEADERS", default="")
+OTEL_SERVICE_NAME = env.str("OTEL_SERVICE_NAME", default="{{ cookiecutter.project_slug }}")
+if otel_endpoint := env.address("OTEL_EXPORTER_OTLP_ENDPOINT", ("https", "http"), default=""):
+    OPENTELEMETRY = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": otel_endpoint,
+        "OTEL_EXPORTER_OTLP_HEADERS": OTEL_HEADERS,
+        "OTEL_SERVICE_NAME": OTEL_SERVICE_NAME,
+        "OTEL_TRACES_SAMPLER": OTEL_TRACES_SAMPLER,
+        "OTEL_TRACES_SAMPLER_ARG": str(OTEL_TRACES_SAMPLER_ARG),
+    }
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("apps.health.middleware.health_middleware") + 1,
+        "apps.observability.telemetry.telemetry_middleware",
+    )
+    LOGGING["formatters"]["json"]["()"] = "apps.observability.telemetry.TracedJsonFormatter"
+    LOGGING["filters"]["collector_outage"] = {"()": "apps.observability.outages.OncePerMinute"}
+    for module in (
+        "exporter.otlp.proto.http.metric_exporter",
+        "exporter.otlp.proto.http.trace_exporter",
+        "sdk._shared_internal",
+        "sdk.metrics._internal.export",
+    ):
+        LOGGING["loggers"][f"opentelemetry.{module}"] = {"filters": ["collector_outage"]}
+
+# %endif
 # The server's variables belong to the report as well.
 import_module("config.server")
 env.stop_on_problems()

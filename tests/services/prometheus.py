@@ -1,0 +1,50 @@
+"""Prometheus, scraping one target five times a second, and promtool."""
+
+import json
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlencode
+
+import yaml
+
+from tests.services.process import HOST, find_program
+from tests.services.service import Server
+
+
+class Prometheus(Server):
+    """A Prometheus that scrapes `target` (host:port) under the job name `job`, with these rule files."""
+
+    def __init__(self, folder: Path, target: str, job: str, *rule_files: Path) -> None:
+        super().__init__(folder)
+        self.config = {
+            "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms", "evaluation_interval": "1s"},
+            "rule_files": [str(path) for path in rule_files],
+            "scrape_configs": [{"job_name": job, "static_configs": [{"targets": [target]}]}],
+        }
+
+    def command(self) -> list[str | Path]:
+        config = self.folder / "prometheus.yaml"
+        config.write_text(yaml.safe_dump(self.config))
+        return [
+            find_program("prometheus", "prometheus"),
+            f"--config.file={config}",
+            f"--storage.tsdb.path={self.folder / 'data'}",
+            f"--web.listen-address={HOST}:{self.port}",
+        ]
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{self.port}/-/ready", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def ask(self, path: str, **parameters: str):
+        """The data of an answer of the HTTP API, such as `ask("label/__name__/values")`."""
+        url = f"http://{HOST}:{self.port}/api/v1/{path}?{urlencode(parameters)}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def query(self, expression: str) -> list[float]:
+        """The values of an expression now, one for each of its series."""
+        return [float(series["value"][1]) for series in self.ask("query", query=expression)["result"]]
