@@ -19,6 +19,8 @@ database=sqlite           data
 cache=redis               apps/health/cache_check.py apps/observability/outages.py compose.yaml tests/test_redis.py
 cache=database            apps/operations/migrations
 media_storage=filesystem  data
+task_queue=database       apps/observability/task_ids.py apps/users/apps.py apps/users/tasks.py apps/users/welcome.py templates/mail tests/test_task_ids.py tests/test_tasks.py
+task_queue=celery         apps/operations/tasks.py apps/users/apps.py apps/users/tasks.py apps/users/welcome.py compose.yaml config/celery.py templates/mail tests/test_celery.py tests/test_tasks.py
 """
 ROWS = [line.split() for line in TABLE.strip().splitlines()]
 OWNED_PATHS = [(path, *owner.split("=")) for owner, *paths in ROWS for path in paths]

@@ -60,6 +60,7 @@ def clean_environment() -> dict[str, str]:
         "CACHE_URL",
         "AWS_",
         "SENTRY_",
+        "CELERY_",
         "EMAIL_URL",
         "PYTEST_",
         "COV_",
@@ -142,4 +143,6 @@ def production_environment(answers: dict[str, str], services) -> dict[str, str]:
             "AWS_ACCESS_KEY_ID": services.s3.access_key,
             "AWS_SECRET_ACCESS_KEY": services.s3.secret_key,
         }
+    if answers["task_queue"] == "celery":
+        env["CELERY_BROKER_URL"] = services.redis.url
     return env

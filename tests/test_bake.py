@@ -73,6 +73,26 @@ OWNED = {
         "apps/operations/migrations/__init__.py",
     },
     ("media_storage", "filesystem"): {"data/.gitignore"},
+    ("task_queue", "database"): {
+        "apps/observability/task_ids.py",
+        "apps/users/apps.py",
+        "apps/users/tasks.py",
+        "apps/users/welcome.py",
+        "templates/mail/welcome.txt",
+        "tests/test_task_ids.py",
+        "tests/test_tasks.py",
+    },
+    ("task_queue", "celery"): {
+        "apps/operations/tasks.py",
+        "apps/users/apps.py",
+        "apps/users/tasks.py",
+        "apps/users/welcome.py",
+        "compose.yaml",
+        "config/celery.py",
+        "templates/mail/welcome.txt",
+        "tests/test_celery.py",
+        "tests/test_tasks.py",
+    },
 }
 # What only a project with that answer may speak of.
 TRACES = {
@@ -81,10 +101,16 @@ TRACES = {
     ("database", "postgresql"): r"postgres|psycopg|pgbouncer",
     ("database", "mysql"): r"mysql|mariadb",
     ("database", "sqlite"): r"journal_mode|PRAGMA",
-    ("cache", "redis"): r"redis|valkey",
     ("cache", "database"): r"createcachetable|DatabaseCache",
     ("media_storage", "s3"): r"\bs3\b|\bboto|\bAWS_|storages\.backends",
     ("media_storage", "filesystem"): r"## Uploads",
+    ("task_queue", "database"): r"django.tasks|db_worker|prune_db|TASKS_IMMEDIATE|DBTaskResult",
+    ("task_queue", "celery"): r"celery|rabbitmq|\bamqp|\bbeat\b",
+}
+# What several answers have in common.
+SHARED_TRACES = {
+    (("cache", "redis"), ("task_queue", "celery")): r"redis|valkey",
+    (("task_queue", "database"), ("task_queue", "celery")): r"welcome|resume_request|\btasks?\b|just worker",
 }
 
 
@@ -123,6 +149,9 @@ def test_nothing_of_the_template_or_of_other_answers_is_left(bake, answers):
         for (question, answer), words in TRACES.items():
             if answers[question] != answer:
                 assert not re.search(words, text, re.IGNORECASE), f"{path} speaks of {answer}"
+        for owners, words in SHARED_TRACES.items():
+            if not any(answers[question] == answer for question, answer in owners):
+                assert not re.search(words, text, re.IGNORECASE), f"{path} speaks of {owners}"
     assert all(any(folder.iterdir()) for folder in project.path.rglob("*/") if ".git" not in folder.parts)
 
 

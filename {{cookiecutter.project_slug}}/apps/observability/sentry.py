@@ -22,6 +22,10 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
 
     # A scanner that sends a wrong Host header is not an error of ours.
     ignore_logger("django.security.DisallowedHost")
+    # %if cookiecutter.task_queue == "celery"
+    from sentry_sdk.integrations.celery import CeleryIntegration
+
+    # %endif
     sentry_sdk.init(
         dsn=dsn,
         environment=environment,
@@ -29,7 +33,12 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
         traces_sample_rate=traces_sample_rate,
         # Only what is asked for, and no span for each middleware, signal and cache call: they cost more than they tell.
         auto_enabling_integrations=False,
-        integrations=[DjangoIntegration(middleware_spans=False, signals_spans=False, cache_spans=False)],
+        integrations=[
+            DjangoIntegration(middleware_spans=False, signals_spans=False, cache_spans=False),
+            # %if cookiecutter.task_queue == "celery"
+            CeleryIntegration(),
+            # %endif
+        ],
         max_request_body_size="never",
         # The values of variables in a traceback are whatever the code had at hand, passwords among them.
         include_local_variables=False,
