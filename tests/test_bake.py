@@ -110,7 +110,7 @@ TRACES = {
 # What several answers have in common.
 SHARED_TRACES = {
     (("cache", "redis"), ("task_queue", "celery")): r"redis|valkey",
-    (("task_queue", "database"), ("task_queue", "celery")): r"welcome|resume_request|\btasks?\b|just worker",
+    (("task_queue", "database"), ("task_queue", "celery")): r"welcome|enqueue|resume_request|just worker",
 }
 
 

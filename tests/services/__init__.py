@@ -5,6 +5,7 @@ from tests.services.memcached import Memcached
 from tests.services.mysql import MariaDB
 from tests.services.postgresql import PostgreSQL
 from tests.services.process import NotInstalledError, Process, free_port, wait_until
+from tests.services.rabbitmq import RabbitMQ
 from tests.services.redis import Redis
 from tests.services.s3 import S3
 from tests.services.sentry import SentrySink
@@ -20,6 +21,7 @@ __all__ = [
     "NotInstalledError",
     "PostgreSQL",
     "Process",
+    "RabbitMQ",
     "Redis",
     "SentrySink",
     "Server",

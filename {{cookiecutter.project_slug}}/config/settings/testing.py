@@ -15,6 +15,8 @@ TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBacken
 # %endif
 # %if cookiecutter.task_queue == "celery"
 CELERY_TASK_ALWAYS_EAGER = True
+# Nothing listens there.
+CELERY_BROKER_URL = "redis://127.0.0.1:9/0"
 # %endif
 
 STORAGES = {
