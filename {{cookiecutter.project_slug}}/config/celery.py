@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
 REDIS = {
     **RETRY_ONCE,
-    "socket_connect_timeout": 1,
+    "socket_connect_timeout": 2,
     "socket_timeout": 2,
     # Longer than any task or countdown: what is not acknowledged by then is delivered again.
     "visibility_timeout": 3600,
@@ -59,7 +59,7 @@ app.conf.update(
     task_time_limit=300,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_connection_timeout=1,
+    broker_connection_timeout=2,
     broker_transport_options=transport_options,
     broker_use_ssl=tls,
     task_publish_retry_policy=RETRY_ONCE,
