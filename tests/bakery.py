@@ -62,6 +62,7 @@ def clean_environment() -> dict[str, str]:
         "CACHE_URL",
         "AWS_",
         "SENTRY_",
+        "CELERY_",
         "METRICS_PORT",
         "OTEL_",
         "EMAIL_URL",
@@ -146,6 +147,8 @@ def production_environment(answers: dict[str, str], services) -> dict[str, str]:
             "AWS_ACCESS_KEY_ID": services.s3.access_key,
             "AWS_SECRET_ACCESS_KEY": services.s3.secret_key,
         }
+    if answers["task_queue"] == "celery":
+        env["CELERY_BROKER_URL"] = services.redis.url
     if answers["metrics"] == "prometheus":
         env["METRICS_PORT"] = str(free_port())
     if answers["metrics"] == "opentelemetry":

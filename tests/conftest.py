@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bakery import Project
-from tests.services import S3, MariaDB, OTLPReceiver, PostgreSQL, Redis, SentrySink
+from tests.services import S3, SMTP, MariaDB, OTLPReceiver, PostgreSQL, RabbitMQ, Redis, SentrySink
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +50,14 @@ class Services:
     @cached_property
     def redis(self) -> Redis:
         return self.start(Redis, "redis")
+
+    @cached_property
+    def rabbitmq(self) -> RabbitMQ:
+        return self.start(RabbitMQ, "rabbitmq")
+
+    @cached_property
+    def smtp(self) -> SMTP:
+        return self.start(SMTP, "smtp")
 
     @cached_property
     def s3(self) -> S3:

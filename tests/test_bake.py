@@ -90,6 +90,26 @@ OWNED = {
         "apps/operations/migrations/__init__.py",
     },
     ("media_storage", "filesystem"): {"data/.gitignore"},
+    ("task_queue", "database"): {
+        "apps/observability/task_ids.py",
+        "apps/users/apps.py",
+        "apps/users/tasks.py",
+        "apps/users/welcome.py",
+        "templates/mail/welcome.txt",
+        "tests/test_task_ids.py",
+        "tests/test_tasks.py",
+    },
+    ("task_queue", "celery"): {
+        "apps/operations/tasks.py",
+        "apps/users/apps.py",
+        "apps/users/tasks.py",
+        "apps/users/welcome.py",
+        "compose.yaml",
+        "config/celery.py",
+        "templates/mail/welcome.txt",
+        "tests/test_celery.py",
+        "tests/test_tasks.py",
+    },
     ("api", "drf"): API
     | {
         "apps/api/authentication.py",
@@ -130,10 +150,11 @@ TRACES = {
     ("database", "postgresql"): r"postgres|psycopg|pgbouncer",
     ("database", "mysql"): r"mysql|mariadb",
     ("database", "sqlite"): r"journal_mode|PRAGMA",
-    ("cache", "redis"): r"redis(?!trib)|valkey",
     ("cache", "database"): r"createcachetable|DatabaseCache",
     ("media_storage", "s3"): r"\bs3\b|\bboto|\bAWS_|storages\.backends",
     ("media_storage", "filesystem"): r"## Uploads",
+    ("task_queue", "database"): r"django.tasks|db_worker|prune_db|TASKS_IMMEDIATE|DBTaskResult",
+    ("task_queue", "celery"): r"celery|rabbitmq|\bamqp|\bbeat\b",
     ("api", "drf"): r"rest_?framework|spectacular",
     ("api", "ninja"): r"ninja",
     ("metrics", "prometheus"): r"prometheus|grafana|METRICS_PORT|multiproc",
@@ -146,6 +167,11 @@ TRACES = {
     ("license", "BSD-3-Clause"): r"BSD-3-Clause|Redistributions of source",
     ("license", "Apache-2.0"): r"Apache",
     ("license", "proprietary"): r"proprietary|All rights reserved",
+}
+# What several answers have in common.
+SHARED_TRACES = {
+    (("cache", "redis"), ("task_queue", "celery")): r"redis(?!trib)|valkey",
+    (("task_queue", "database"), ("task_queue", "celery")): r"welcome|enqueue|resume_request|just worker",
 }
 # What no project without an API may speak of.
 API_TRACES = r"\bAPI\b|apps\.api|apps/api|\bcors|openapi|swagger|access.?token"
@@ -190,6 +216,9 @@ def test_nothing_of_the_template_or_of_other_answers_is_left(bake, answers):
                 assert not re.search(words, text, re.IGNORECASE), f"{path} speaks of {answer}"
         if answers["api"] == "none":
             assert not re.search(API_TRACES, text, re.IGNORECASE), f"{path} speaks of an API"
+        for owners, words in SHARED_TRACES.items():
+            if not any(answers[question] == answer for question, answer in owners):
+                assert not re.search(words, text, re.IGNORECASE), f"{path} speaks of {owners}"
     assert all(any(folder.iterdir()) for folder in project.path.rglob("*/") if ".git" not in folder.parts)
 
 

@@ -11,7 +11,8 @@ from tests.test_image import docker, find_docker
 pytestmark = pytest.mark.xdist_group("docker")
 
 COMBINATIONS = [{"database": d, "cache": c} for d in CHOICES["database"] for c in CHOICES["cache"]]
-SERVERS = {"postgresql": "postgresql", "mysql": "mysql", "redis": "redis"}  # by answer
+COMBINATIONS.append({"database": "sqlite", "cache": "database", "task_queue": "celery"})
+SERVERS = {"postgresql": "postgresql", "mysql": "mysql", "redis": "redis", "celery": "redis"}  # by answer
 IMAGES = ["postgres:18", "redis:8"]
 
 # No ports and no network: the developer may have these servers running.

@@ -8,6 +8,7 @@ from tests.services.otlp import OTLPReceiver
 from tests.services.postgresql import PostgreSQL
 from tests.services.process import NotInstalledError, Process, free_port, wait_until
 from tests.services.prometheus import Prometheus
+from tests.services.rabbitmq import RabbitMQ
 from tests.services.redis import Redis
 from tests.services.s3 import S3
 from tests.services.sentry import SentrySink
@@ -26,6 +27,7 @@ __all__ = [
     "PostgreSQL",
     "Process",
     "Prometheus",
+    "RabbitMQ",
     "Redis",
     "SentrySink",
     "Server",

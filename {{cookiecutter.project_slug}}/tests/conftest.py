@@ -58,6 +58,9 @@ def production_environ(tmp_path: Path) -> dict[str, str]:
         # %if cookiecutter.cache == "redis"
         "CACHE_URL": "redis://127.0.0.1:9/0",
         # %endif
+        # %if cookiecutter.task_queue == "celery" and cookiecutter.cache != "redis"
+        "CELERY_BROKER_URL": "redis://127.0.0.1:9/0",
+        # %endif
         # %if cookiecutter.media_storage == "s3"
         "AWS_STORAGE_BUCKET_NAME": "media",
         # %endif

@@ -10,4 +10,11 @@ class ObservabilityConfig(AppConfig):
     name = "apps.observability"
 
     def ready(self) -> None:
+        # %if cookiecutter.task_queue == "celery"
+        from config import celery  # noqa: F401 - the application that every shared_task belongs to
+
+        # %endif
         request_finished.connect(end_request, dispatch_uid="end_request")
+        # %if cookiecutter.task_queue == "database"
+        from apps.observability import task_ids  # noqa: F401 - connects the request id to the tasks
+        # %endif

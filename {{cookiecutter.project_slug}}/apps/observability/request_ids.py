@@ -21,6 +21,13 @@ def begin_request(proposed: str) -> str:
     return request_id
 
 
+# %if cookiecutter.task_queue != "none"
+def resume_request(request_id: str | None) -> None:
+    """Take up the id of the request that enqueued a task, None where no request did."""
+    _request_id.set(request_id)
+
+
+# %endif
 def end_request(**kwargs: object) -> None:
     """A receiver of ``request_finished``: a thread that serves again must not log under the old id."""
     _request_id.set(None)

@@ -24,6 +24,10 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
     from sentry_sdk.integrations.django import DjangoIntegration
     from sentry_sdk.integrations.logging import ignore_logger
 
+    # %if cookiecutter.task_queue == "celery"
+    from sentry_sdk.integrations.celery import CeleryIntegration
+
+    # %endif
     # What a scanner sends is not an error of ours.
     ignore_logger("django.security.*")
     sentry_sdk.init(
@@ -33,7 +37,12 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
         traces_sample_rate=traces_sample_rate,
         # Only what is asked for, and no span for each middleware, signal and cache call: they cost more than they tell.
         auto_enabling_integrations=False,
-        integrations=[DjangoIntegration(middleware_spans=False, signals_spans=False, cache_spans=False)],
+        integrations=[
+            DjangoIntegration(middleware_spans=False, signals_spans=False, cache_spans=False),
+            # %if cookiecutter.task_queue == "celery"
+            CeleryIntegration(),
+            # %endif
+        ],
         max_request_body_size="never",
         # The values of variables in a traceback are whatever the code had at hand, passwords among them.
         include_local_variables=False,

@@ -20,6 +20,9 @@ class ProjectUserAdmin(UserAdmin):  # type: ignore[type-arg]
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
     search_fields = ("email", "first_name", "last_name")
     ordering = ("email",)
+    # %elif cookiecutter.task_queue != "none"
+    # The e-mail address is asked for at once: the welcome mail goes there.
+    add_fieldsets = (*UserAdmin.add_fieldsets, (None, {"fields": ("email",)}))
     # %endif
     list_display = (
         # %if cookiecutter.login == "username"

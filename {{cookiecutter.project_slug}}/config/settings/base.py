@@ -28,6 +28,9 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "axes",
+    # %if cookiecutter.task_queue == "database"
+    "django_tasks_db",
+    # %endif
     # %if cookiecutter.api != "none"
     "corsheaders",
     # %endif
@@ -130,6 +133,12 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 20
 
+# %if cookiecutter.task_queue == "database"
+# Tasks: kept in the database until `manage.py db_worker` runs them
+
+TASKS: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+
+# %endif
 # Users and passwords
 
 AUTH_USER_MODEL = "users.User"

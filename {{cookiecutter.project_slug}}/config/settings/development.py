@@ -22,6 +22,15 @@ if cache_url := env.address("CACHE_URL", ("redis", "rediss"), default=""):
     CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": cache_url}}
 # %endif
 MAILERS = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
+# %if cookiecutter.task_queue == "database"
+if env.bool("TASKS_IMMEDIATE", default=True):
+    TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
+# %endif
+# %if cookiecutter.task_queue == "celery"
+CELERY_BROKER_URL = env.address("CELERY_BROKER_URL", ("redis", "rediss", "amqp", "amqps"), default="")
+# Without a broker tasks run at once, in the process that calls for them.
+CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
+# %endif
 
 # Files are served as they are edited, without collectstatic.
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

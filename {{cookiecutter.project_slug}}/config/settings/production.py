@@ -188,6 +188,18 @@ DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
 
 # %endif
+# %if cookiecutter.task_queue == "celery"
+# Tasks: config/celery.py has what does not differ between deployments
+
+BROKER_SCHEMES = ("redis", "rediss", "amqp", "amqps")
+# %if cookiecutter.cache == "redis"
+CELERY_BROKER_URL = env.address("CELERY_BROKER_URL", BROKER_SCHEMES, default="") or env.str("CACHE_URL")
+
+# %else
+CELERY_BROKER_URL = env.address("CELERY_BROKER_URL", BROKER_SCHEMES)
+
+# %endif
+# %endif
 # Mail
 
 MAILERS = {"default": env.mailer("EMAIL_URL", default="smtp://localhost:25")}
@@ -249,6 +261,11 @@ LOGGING["loggers"]["django_redis.cache"] = {"filters": ["once_per_minute"]}
 # %if cookiecutter.interface == "asgi"
 # uvicorn repeats its messages with the terminal's colour codes in this field.
 LOGGING["formatters"]["json"]["reserved_attrs"].append("color_message")
+# %endif
+# %if cookiecutter.task_queue == "celery"
+# The arguments of a task are in this field, and in the pool's lines at DEBUG.
+LOGGING["formatters"]["json"]["reserved_attrs"].append("data")
+LOGGING["loggers"]["celery.pool"] = {"level": "INFO"}
 # %endif
 # %if cookiecutter.media_storage == "s3"
 # At DEBUG it writes the contents of requests.

@@ -10,6 +10,14 @@ ALLOWED_HOSTS = ["testserver"]
 DATABASES = {"default": env.db_url("DATABASE_URL", default="sqlite://:memory:")}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
+# %if cookiecutter.task_queue == "database"
+TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
+# %endif
+# %if cookiecutter.task_queue == "celery"
+CELERY_TASK_ALWAYS_EAGER = True
+# Nothing listens there.
+CELERY_BROKER_URL = "redis://127.0.0.1:9/0"
+# %endif
 
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},

@@ -1,0 +1,33 @@
+"""Carries the request id into the tasks that a request enqueues: a task's lines have the id that its request had."""
+
+from typing import Any
+
+from django.db.models.signals import post_save, pre_save
+from django.dispatch import receiver
+from django.tasks import TaskResultStatus
+from django.tasks.signals import task_finished
+from django_tasks_db import DatabaseBackend
+
+from apps.observability.request_ids import current_request_id, end_request, resume_request
+
+STORED_TASK = "django_tasks_database.DBTaskResult"
+
+
+@receiver(pre_save, sender=STORED_TASK)
+def keep_request_id(instance: Any, **kwargs: Any) -> None:
+    """Beside the arguments, which the task does not see: the other columns have no room for it."""
+    if instance._state.adding and (request_id := current_request_id()):
+        instance.args_kwargs["request_id"] = request_id
+
+
+@receiver(post_save, sender=STORED_TASK)
+def take_up_request_id(instance: Any, **kwargs: Any) -> None:
+    """A worker marks a task as running before it writes its first line about it."""
+    if instance.status == TaskResultStatus.RUNNING:
+        resume_request(instance.args_kwargs.get("request_id"))
+
+
+@receiver(task_finished, sender=DatabaseBackend)
+def leave_request(**kwargs: Any) -> None:
+    """Connected after Django's own receiver, which writes the last line."""
+    end_request()

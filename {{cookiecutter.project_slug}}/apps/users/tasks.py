@@ -1,0 +1,31 @@
+"""What is done for a user outside the request."""
+
+import logging
+
+# %if cookiecutter.task_queue == "celery"
+from celery import shared_task
+
+# %endif
+# %if cookiecutter.task_queue == "database"
+from django.tasks import task
+
+# %endif
+from apps.users.models import User
+from apps.users.welcome import compose_welcome_mail
+
+logger = logging.getLogger(__name__)
+
+
+# %if cookiecutter.task_queue == "celery"
+# A mail server that is away is tried again after about 1, 2, 4… seconds, for a quarter of an hour in all.
+@shared_task(autoretry_for=(OSError,), retry_backoff=True, max_retries=9)
+# %else
+@task
+# %endif
+def send_welcome_mail(user_pk: int) -> None:
+    user = User.objects.filter(pk=user_pk).first()
+    if user is None or not user.email:
+        logger.info("no welcome mail for user %s: the user or the address is gone", user_pk)
+        return
+    compose_welcome_mail(user).send()
+    logger.info("welcome mail sent to user %s", user_pk)
