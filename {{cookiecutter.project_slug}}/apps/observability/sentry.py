@@ -24,12 +24,12 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
     from sentry_sdk.integrations.django import DjangoIntegration
     from sentry_sdk.integrations.logging import ignore_logger
 
+    # What a scanner sends is not an error of ours.
+    ignore_logger("django.security.*")
     # %if cookiecutter.task_queue == "celery"
     from sentry_sdk.integrations.celery import CeleryIntegration
 
     # %endif
-    # What a scanner sends is not an error of ours.
-    ignore_logger("django.security.*")
     sentry_sdk.init(
         dsn=dsn,
         environment=environment,

@@ -17,12 +17,19 @@ class ProjectUserAdmin(UserAdmin):  # type: ignore[type-arg]
         ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Important dates", {"fields": ("last_login", "date_joined")}),
     )
-    add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),)
     search_fields = ("email", "first_name", "last_name")
     ordering = ("email",)
-    # %elif cookiecutter.task_queue != "none"
-    # The e-mail address is asked for at once: the welcome mail goes there.
-    add_fieldsets = (*UserAdmin.add_fieldsets, (None, {"fields": ("email",)}))
+    # %endif
+    # %if cookiecutter.login == "email" or cookiecutter.task_queue != "none"
+    add_fieldsets = (
+        # %if cookiecutter.login == "email"
+        (None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),
+        # %else
+        *UserAdmin.add_fieldsets,
+        # The e-mail address is asked for at once: the welcome mail goes there.
+        (None, {"fields": ("email",)}),
+        # %endif
+    )
     # %endif
     list_display = (
         # %if cookiecutter.login == "username"
