@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
 admin.site.site_header = admin.site.site_title = settings.PROJECT_NAME
 
@@ -16,7 +16,7 @@ handler404 = "apps.api.errors.page_not_found"
 handler500 = "apps.api.errors.server_error"
 
 # %endif
-urlpatterns = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.pages.urls")),
     # %if cookiecutter.api == "drf"
     path("api/", include("apps.api.urls")),

@@ -23,7 +23,8 @@ class ProjectUserAdmin(UserAdmin):  # type: ignore[type-arg]
     # %if cookiecutter.login == "email" or cookiecutter.task_queue != "none"
     add_fieldsets = (
         # %if cookiecutter.login == "email"
-        (None, {"classes": ("wide",), "fields": ("email", "usable_password", "password1", "password2")}),
+        (None, {"classes": ("wide",), "fields": ("email",)}),
+        (None, {"classes": ("wide",), "fields": ("usable_password", "password1", "password2")}),
         # %else
         *UserAdmin.add_fieldsets,
         # The e-mail address is asked for at once: the welcome mail goes there.
