@@ -16,8 +16,12 @@ interface=asgi            apps/pages/static.py config/asgi.py config/uvicorn_wor
 database=postgresql       compose.yaml config/routers.py tests/test_routers.py
 database=mysql            compose.yaml config/routers.py tests/test_routers.py
 database=sqlite           data
-cache=redis               apps/health/cache_check.py apps/observability/outages.py compose.yaml tests/test_redis.py
+cache=redis               apps/health/cache_check.py apps/operations/cache.py compose.yaml tests/test_cache.py
+cache=memcached           apps/health/cache_check.py apps/operations/cache.py apps/operations/memcached.py compose.yaml tests/test_cache.py
 cache=database            apps/operations/migrations
+media_storage=s3          apps/operations/s3.py tests/test_s3.py
+media_storage=gcs         apps/operations/gcs.py tests/test_gcs.py
+media_storage=azure       apps/operations/azure.py tests/test_azure.py
 media_storage=filesystem  data
 """
 ROWS = [line.split() for line in TABLE.strip().splitlines()]

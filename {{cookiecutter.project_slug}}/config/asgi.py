@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
+from django.core.cache import caches
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
@@ -14,6 +15,7 @@ django_application = get_asgi_application()
 
 # A view that cannot be imported ends the start, not the first request; and the workers share what is loaded here.
 import_module(settings.ROOT_URLCONF)
+caches.all()
 
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
