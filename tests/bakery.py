@@ -59,6 +59,9 @@ def clean_environment() -> dict[str, str]:
         "DATABASE_",
         "CACHE_URL",
         "AWS_",
+        "AZURE_",
+        "GOOGLE_",
+        "GS_",
         "SENTRY_",
         "EMAIL_URL",
         "PYTEST_",
@@ -135,11 +138,21 @@ def production_environment(answers: dict[str, str], services) -> dict[str, str]:
         env["DATABASE_URL"] = services.mariadb.create_database()
     if answers["cache"] == "redis":
         env["CACHE_URL"] = services.redis.url
+    if answers["cache"] == "memcached":
+        env["CACHE_URL"] = f"memcached://{services.memcached.location}"
     if answers["media_storage"] == "s3":
         env |= {
             "AWS_STORAGE_BUCKET_NAME": services.bucket,
             "AWS_S3_ENDPOINT_URL": services.s3.endpoint_url,
             "AWS_ACCESS_KEY_ID": services.s3.access_key,
             "AWS_SECRET_ACCESS_KEY": services.s3.secret_key,
+        }
+    if answers["media_storage"] == "gcs":
+        env |= {"GS_BUCKET_NAME": services.gcs.bucket, **services.gcs.environment}
+    if answers["media_storage"] == "azure":
+        env |= {
+            "AZURE_ACCOUNT_NAME": services.azure.account,
+            "AZURE_CONTAINER": "uploads",
+            **services.azure.environment,
         }
     return env

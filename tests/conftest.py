@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bakery import Project
-from tests.services import S3, MariaDB, PostgreSQL, Redis, SentrySink
+from tests.services import GCS, S3, Azure, MariaDB, Memcached, PostgreSQL, Redis, SentrySink
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +52,22 @@ class Services:
         return self.start(Redis, "redis")
 
     @cached_property
+    def memcached(self) -> Memcached:
+        return self.start(Memcached, "memcached")
+
+    @cached_property
     def s3(self) -> S3:
         s3 = self.start(S3, "s3")
         s3.create_bucket(self.bucket)
         return s3
+
+    @cached_property
+    def gcs(self) -> GCS:
+        return self.start(GCS, "gcs")
+
+    @cached_property
+    def azure(self) -> Azure:
+        return self.start(Azure, "azure")
 
     @cached_property
     def sentry(self) -> SentrySink:

@@ -1,6 +1,9 @@
 """Real servers on loopback that tests start, use and break: each a context manager over its own folder and free port."""
 
+from tests.services.azure import Azure
 from tests.services.blackhole import BlackHole
+from tests.services.certificate import Certificate
+from tests.services.gcs import GCS
 from tests.services.memcached import Memcached
 from tests.services.mysql import MariaDB
 from tests.services.postgresql import PostgreSQL
@@ -12,9 +15,12 @@ from tests.services.service import Server, Service
 from tests.services.smtp import SMTP
 
 __all__ = [
+    "GCS",
     "S3",
     "SMTP",
+    "Azure",
     "BlackHole",
+    "Certificate",
     "MariaDB",
     "Memcached",
     "NotInstalledError",
