@@ -243,7 +243,8 @@ class Server:
 @contextmanager
 def serve(project: Project, env: dict[str, str], folder) -> Iterator[Server]:
     port = free_port()
-    environment = clean_environment() | env | {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "2"}
+    size = {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "2"}
+    environment = clean_environment() | size | env
     process = Process(
         [project.path / ".venv" / "bin" / "python", "-m", "config.serve"], project.path, name="server", env=environment
     )

@@ -52,7 +52,8 @@ class Server:
     def tell(self, error: Exception, now: float) -> None:
         if now >= self.next_line:
             self.next_line = now + TELL_EVERY_S
-            logger.error("the cache fails, pages do without it: %s: %s", type(error).__name__, error)
+            # A warning: Sentry would look through all installed packages for its first event, while a page waits.
+            logger.warning("the cache fails, pages do without it: %s: %s", type(error).__name__, error)
 
 
 class FailSafeCache(BaseCache):
@@ -67,49 +68,54 @@ class FailSafeCache(BaseCache):
 
     def __init__(self, location: Any, params: dict[str, Any]) -> None:
         super().__init__(params)
-        # By process: a connection that was opened before a fork must not be used after it.
-        key = os.getpid(), repr((location, params))
-        with self._lock:
-            if key not in self._servers:
-                self._servers[key] = Server(location, params)
-        self.server = self._servers[key]
+        self._settings = location, params
+        self._name = repr(self._settings)
+        self.find_server()  # which imports its client
+
+    def find_server(self) -> Server:
+        """The server by process: what was opened before a fork must not be used after it."""
+        key = os.getpid(), self._name
+        if key not in self._servers:
+            with self._lock:
+                self._servers.setdefault(key, Server(*self._settings))
+        return self._servers[key]
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        return self.server.call("get", key, default, version=version, instead=default)
+        return self.find_server().call("get", key, default, version=version, instead=default)
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
-        found: dict[Any, Any] = self.server.call("get_many", keys, version=version, instead={})
+        found: dict[Any, Any] = self.find_server().call("get_many", keys, version=version, instead={})
         return found
 
     def has_key(self, key: Any, version: int | None = None) -> bool:
-        return bool(self.server.call("has_key", key, version=version, instead=False))
+        return bool(self.find_server().call("has_key", key, version=version, instead=False))
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        return bool(self.server.call("add", key, value, timeout, version=version, instead=False))
+        return bool(self.find_server().call("add", key, value, timeout, version=version, instead=False))
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         failed = object()
-        if self.server.call("set", key, value, timeout, version=version, instead=failed) is failed:
+        if self.find_server().call("set", key, value, timeout, version=version, instead=failed) is failed:
             # A value that was refused, as too large for instance, must not leave an older one in its place.
             self.delete(key, version=version)
 
     def set_many(self, data: dict[Any, Any], timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> list[Any]:
-        failed: list[Any] = self.server.call("set_many", data, timeout, version=version, instead=list(data))
+        failed: list[Any] = self.find_server().call("set_many", data, timeout, version=version, instead=list(data))
         return failed
 
     def touch(self, key: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
-        return bool(self.server.call("touch", key, timeout, version=version, instead=False))
+        return bool(self.find_server().call("touch", key, timeout, version=version, instead=False))
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         """The new count; during an outage the first one."""
-        count: int = self.server.call("incr", key, delta, version=version, instead=delta)
+        count: int = self.find_server().call("incr", key, delta, version=version, instead=delta)
         return count
 
     def delete(self, key: Any, version: int | None = None) -> bool:
-        return bool(self.server.call("delete", key, version=version, instead=False))
+        return bool(self.find_server().call("delete", key, version=version, instead=False))
 
     def delete_many(self, keys: Iterable[Any], version: int | None = None) -> None:
-        self.server.call("delete_many", keys, version=version, instead=None)
+        self.find_server().call("delete_many", keys, version=version, instead=None)
 
     def clear(self) -> None:
-        self.server.call("clear", instead=None)
+        self.find_server().call("clear", instead=None)
