@@ -152,7 +152,7 @@ def production_environment(answers: dict[str, str], services) -> dict[str, str]:
     if answers["media_storage"] == "azure":
         env |= {
             "AZURE_ACCOUNT_NAME": services.azure.account,
-            "AZURE_CONTAINER": "uploads",
+            "AZURE_CONTAINER": services.bucket,
             **services.azure.environment,
         }
     return env

@@ -67,7 +67,9 @@ class Services:
 
     @cached_property
     def azure(self) -> Azure:
-        return self.start(Azure, "azure")
+        azure = self.start(Azure, "azure")
+        azure.create_container(self.bucket)
+        return azure
 
     @cached_property
     def sentry(self) -> SentrySink:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.bakery import Project, describe, production_environment
-from tests.services import BlackHole, Memcached, Redis, wait_until
+from tests.services import BlackHole, Certificate, Memcached, Redis, wait_until
 from tests.test_project import serve
 
 PASSWORD = "quay-rivet-9/@?#%"
@@ -78,6 +78,29 @@ def test_pages_go_on_without_the_cache_and_it_comes_back(project, env, cache, ou
     assert not [line for line in lines if "exc_info" in line or line.get("status", 0) >= 500]
     (told,) = [line for line in lines if line["level"] in ("WARNING", "ERROR")]
     assert told["logger"] == "apps.operations.cache"
+
+
+@pytest.mark.xdist_group(describe(ROWS[0]))
+def test_redis_is_believed_by_its_certificate_and_believes_a_password(services, tmp_path_factory, tmp_path):
+    project = Project.bake(tmp_path_factory.mktemp("tls"), database="sqlite")
+    project.sync()
+    certificate = Certificate(tmp_path)
+    ask = "from django.core.cache import cache; cache.set('one', 1); print(cache.get('one'))"
+
+    def ask_redis(url: str) -> tuple[str, str]:
+        env = production_environment(project.answers, services) | {"CACHE_URL": url}
+        *told, answer = project.manage("shell", "--no-imports", "-c", ask, env=env).stdout.splitlines()
+        return answer, "".join(told)
+
+    with Redis(tmp_path / "server", PASSWORD, certificate) as server:
+        answer, told = ask_redis(server.url)
+        assert answer == "None"
+        assert "CERTIFICATE_VERIFY_FAILED" in told
+        assert PASSWORD not in told
+        assert ask_redis(f"{server.url}?ssl_ca_certs={certificate.file}") == ("1", "")
+        wrong = server.url.replace("quay", "key")
+        answer, told = ask_redis(f"{wrong}?ssl_ca_certs={certificate.file}")
+        assert (answer, "AuthenticationError" in told, "rivet" in told) == ("None", True, False)
 
 
 @contextmanager

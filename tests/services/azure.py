@@ -2,6 +2,9 @@
 
 import contextlib
 import socket
+import ssl
+from http import HTTPStatus
+from http.client import HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -9,7 +12,7 @@ from threading import Thread
 from tests.services.certificate import Certificate
 from tests.services.process import HOST, NotInstalledError, find_program, free_port
 from tests.services.service import Server
-from tests.services.tokens import TokenServer
+from tests.services.tokens import TokenServer, make_token
 
 TEMPLATE = Path(__file__).resolve().parents[2]
 PROGRAM = TEMPLATE / "build" / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
@@ -58,6 +61,16 @@ class Azure(Server):
         super().start()
         self.tokens.__enter__()
         Thread(target=self.proxy.serve_forever, daemon=True).start()
+
+    def create_container(self, name: str) -> str:
+        """Make an empty container and return its name."""
+        trust = ssl.create_default_context(cafile=self.certificate.file)
+        connection = HTTPSConnection(HOST, self.port, context=trust, timeout=10)
+        headers = {"Host": self.host, "Authorization": f"Bearer {make_token()}", "x-ms-version": "2023-11-03"}
+        connection.request("PUT", f"/{name}?restype=container", headers=headers)
+        answer = connection.getresponse()
+        assert answer.status == HTTPStatus.CREATED, answer.read()
+        return name
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)

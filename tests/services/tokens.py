@@ -9,6 +9,7 @@ from typing import Self
 
 from tests.services.process import HOST, free_port
 
+LIFETIME_S = 3600
 OBJECT = TENANT = "11111111-1111-1111-1111-111111111111"
 
 
@@ -38,17 +39,8 @@ class Handler(BaseHTTPRequestHandler):
         self.give()
 
     def give(self) -> None:
-        now = int(time.time())
-        claims = {
-            "aud": "https://storage.azure.com",
-            "iss": f"https://sts.windows.net/{TENANT}/",
-            "oid": OBJECT,
-            "tid": TENANT,
-            "nbf": now - 60,
-            "iat": now - 60,
-            "exp": now + 3600,
-        }
-        token = {"access_token": jwt(claims), "token_type": "Bearer", "expires_in": 3600, "expires_on": str(now + 3600)}
+        token = {"access_token": make_token(), "token_type": "Bearer", "expires_in": LIFETIME_S}
+        token["expires_on"] = str(int(time.time()) + LIFETIME_S)
         body = json.dumps(token).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -60,7 +52,17 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def jwt(claims: dict[str, object]) -> str:
-    """A token with these claims; its signature is good for nothing."""
+def make_token() -> str:
+    """A token for Azure's storage; its signature is good for nothing."""
+    now = int(time.time())
+    claims = {
+        "aud": "https://storage.azure.com",
+        "iss": f"https://sts.windows.net/{TENANT}/",
+        "oid": OBJECT,
+        "tid": TENANT,
+        "nbf": now - 60,
+        "iat": now - 60,
+        "exp": now + LIFETIME_S,
+    }
     parts = (json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, claims))
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (*parts, b"unsigned"))
