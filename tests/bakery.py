@@ -61,6 +61,9 @@ def clean_environment() -> dict[str, str]:
         "DATABASE_",
         "CACHE_URL",
         "AWS_",
+        "AZURE_",
+        "GOOGLE_",
+        "GS_",
         "SENTRY_",
         "CELERY_",
         "METRICS_PORT",
@@ -140,17 +143,32 @@ def production_environment(answers: dict[str, str], services) -> dict[str, str]:
         env["DATABASE_URL"] = services.mariadb.create_database()
     if answers["cache"] == "redis":
         env["CACHE_URL"] = services.redis.url
-    if answers["media_storage"] == "s3":
-        env |= {
-            "AWS_STORAGE_BUCKET_NAME": services.bucket,
-            "AWS_S3_ENDPOINT_URL": services.s3.endpoint_url,
-            "AWS_ACCESS_KEY_ID": services.s3.access_key,
-            "AWS_SECRET_ACCESS_KEY": services.s3.secret_key,
-        }
+    if answers["cache"] == "memcached":
+        env["CACHE_URL"] = f"memcached://{services.memcached.location}"
     if answers["task_queue"] == "celery":
         env["CELERY_BROKER_URL"] = services.redis.url
     if answers["metrics"] == "prometheus":
         env["METRICS_PORT"] = str(free_port())
     if answers["metrics"] == "opentelemetry":
         env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": services.otlp.url, "OTEL_TRACES_SAMPLER_ARG": "1"}
-    return env
+    return env | media_environment(answers["media_storage"], services)
+
+
+def media_environment(media_storage: str, services) -> dict[str, str]:
+    """What production needs to reach a store for uploads."""
+    if media_storage == "s3":
+        return {
+            "AWS_STORAGE_BUCKET_NAME": services.bucket,
+            "AWS_S3_ENDPOINT_URL": services.s3.endpoint_url,
+            "AWS_ACCESS_KEY_ID": services.s3.access_key,
+            "AWS_SECRET_ACCESS_KEY": services.s3.secret_key,
+        }
+    if media_storage == "gcs":
+        return {"GS_BUCKET_NAME": services.gcs.bucket, **services.gcs.environment}
+    if media_storage == "azure":
+        return {
+            "AZURE_ACCOUNT_NAME": services.azure.account,
+            "AZURE_CONTAINER": services.bucket,
+            **services.azure.environment,
+        }
+    return {}

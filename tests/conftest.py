@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 from tests.bakery import Project
-from tests.services import S3, SMTP, MariaDB, OTLPReceiver, PostgreSQL, RabbitMQ, Redis, SentrySink
+from tests.services import (
+    GCS,
+    S3,
+    SMTP,
+    Azure,
+    MariaDB,
+    Memcached,
+    OTLPReceiver,
+    PostgreSQL,
+    RabbitMQ,
+    Redis,
+    SentrySink,
+)
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +71,9 @@ class Services:
     def smtp(self) -> SMTP:
         return self.start(SMTP, "smtp")
 
+    def memcached(self) -> Memcached:
+        return self.start(Memcached, "memcached")
+
     @cached_property
     def s3(self) -> S3:
         s3 = self.start(S3, "s3")
@@ -68,6 +83,15 @@ class Services:
     @cached_property
     def otlp(self) -> OTLPReceiver:
         return self.start(OTLPReceiver, "otlp")
+
+    def gcs(self) -> GCS:
+        return self.start(GCS, "gcs")
+
+    @cached_property
+    def azure(self) -> Azure:
+        azure = self.start(Azure, "azure")
+        azure.create_container(self.bucket)
+        return azure
 
     @cached_property
     def sentry(self) -> SentrySink:

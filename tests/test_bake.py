@@ -81,14 +81,24 @@ OWNED = {
     ("database", "sqlite"): {"data/.gitignore"},
     ("cache", "redis"): {
         "apps/health/cache_check.py",
-        "apps/observability/outages.py",
+        "apps/operations/cache.py",
         "compose.yaml",
-        "tests/test_redis.py",
+        "tests/test_cache.py",
+    },
+    ("cache", "memcached"): {
+        "apps/health/cache_check.py",
+        "apps/operations/cache.py",
+        "apps/operations/memcached.py",
+        "compose.yaml",
+        "tests/test_cache.py",
     },
     ("cache", "database"): {
         "apps/operations/migrations/0001_cache_table.py",
         "apps/operations/migrations/__init__.py",
     },
+    ("media_storage", "s3"): {"apps/operations/s3.py", "tests/test_s3.py"},
+    ("media_storage", "gcs"): {"apps/operations/gcs.py", "tests/test_gcs.py"},
+    ("media_storage", "azure"): {"apps/operations/azure.py", "tests/test_azure.py"},
     ("media_storage", "filesystem"): {"data/.gitignore"},
     ("task_queue", "database"): {
         "apps/observability/task_ids.py",
@@ -150,9 +160,12 @@ TRACES = {
     ("database", "postgresql"): r"postgres|psycopg|pgbouncer",
     ("database", "mysql"): r"mysql|mariadb",
     ("database", "sqlite"): r"journal_mode|PRAGMA",
-    ("cache", "database"): r"createcachetable|DatabaseCache",
-    ("media_storage", "s3"): r"\bs3\b|\bboto|\bAWS_|storages\.backends",
-    ("media_storage", "filesystem"): r"## Uploads",
+    ("cache", "memcached"): r"memcached",
+    ("cache", "database"): r"createcachetable|DatabaseCache|MAX_ENTRIES",
+    ("media_storage", "s3"): r"\bs3\b|\bboto|\bAWS_",
+    ("media_storage", "gcs"): r"\bgcs\b|gcloud|google|\bGS_",
+    ("media_storage", "azure"): r"azure",
+    ("media_storage", "filesystem"): r"data/media/",
     ("task_queue", "database"): r"django.tasks|db_worker|prune_db|TASKS_IMMEDIATE|DBTaskResult",
     ("task_queue", "celery"): r"celery|rabbitmq|\bamqp|\bbeat\b",
     ("api", "drf"): r"rest_?framework|spectacular",
@@ -293,8 +306,10 @@ def test_env_example_names_the_required_variables(bake):
     for answers in PAIRWISE:
         text = (bake(**answers).path / ".env.example").read_text()
         assert "DJANGO_ALLOWED_HOSTS" in text
-        assert ("CACHE_URL" in text) == (answers["cache"] == "redis")
+        assert ("CACHE_URL" in text) == (answers["cache"] != "database")
         assert ("AWS_STORAGE_BUCKET_NAME" in text) == (answers["media_storage"] == "s3")
+        assert ("GS_BUCKET_NAME" in text) == (answers["media_storage"] == "gcs")
+        assert ("AZURE_ACCOUNT_NAME" in text) == ("AZURE_CONTAINER" in text) == (answers["media_storage"] == "azure")
 
 
 def test_defaults_are_the_first_answers(bake):

@@ -1,7 +1,10 @@
 """Real servers on loopback that tests start, use and break: each a context manager over its own folder and free port."""
 
+from tests.services.azure import Azure
 from tests.services.blackhole import BlackHole
 from tests.services.caddy import Caddy
+from tests.services.certificate import Certificate
+from tests.services.gcs import GCS
 from tests.services.memcached import Memcached
 from tests.services.mysql import MariaDB
 from tests.services.otlp import OTLPReceiver
@@ -16,10 +19,13 @@ from tests.services.service import Server, Service
 from tests.services.smtp import SMTP
 
 __all__ = [
+    "GCS",
     "S3",
     "SMTP",
+    "Azure",
     "BlackHole",
     "Caddy",
+    "Certificate",
     "MariaDB",
     "Memcached",
     "NotInstalledError",

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application
+from django.core.cache import caches
 
 from apps.security.bodies import Receive, Send, limit_body
 
@@ -15,6 +16,7 @@ django_application = limit_body(get_asgi_application(), settings.REQUEST_MAX_BOD
 
 # A view that cannot be imported ends the start, not the first request; and the workers share what is loaded here.
 import_module(settings.ROOT_URLCONF)
+caches.all()
 
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:

@@ -164,6 +164,21 @@ class Env(environ.Env):
         )
         return text
 
+    # %if cookiecutter.cache == "memcached"
+    def servers(self, var: str, scheme: str, default: Any = environ.Env.NOTSET) -> list[str]:
+        """The servers, as ``host`` or ``host:port``, of a URL that may name several: ``scheme://one:port,two``."""
+        text: str = self.str(var, default=default)
+        begin, _, rest = text.partition("://")
+        servers = [server.strip() for server in rest.rstrip("/").split(",")]
+        well_formed = all(re.fullmatch(r"([\w.-]+|\[[\da-fA-F:.]+\])(:[1-9]\d{0,4})?", server) for server in servers)
+        self.require(
+            var,
+            not text or (begin == scheme and well_formed),
+            f"must be {scheme}:// and host:port of each server, separated by commas",
+        )
+        return servers if text else []
+
+    # %endif
     def mailer(self, var: str, default: str) -> dict[str, Any]:
         """A MAILERS entry from a URL: ``smtp://``, ``smtp+tls://`` (STARTTLS) or ``smtp+ssl://`` (implicit TLS)."""
         text = self.address(var, tuple(MAIL_SCHEMES), default)

@@ -4,6 +4,7 @@ import os
 from importlib import import_module
 
 from django.conf import settings
+from django.core.cache import caches
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
@@ -12,3 +13,4 @@ application = get_wsgi_application()
 
 # A view that cannot be imported ends the start, not the first request; and the workers share what is loaded here.
 import_module(settings.ROOT_URLCONF)
+caches.all()

@@ -55,14 +55,21 @@ def production_environ(tmp_path: Path) -> dict[str, str]:
         "DJANGO_SECRET_KEY": string.ascii_letters,
         "DJANGO_ALLOWED_HOSTS": "www.shop.test, .shop.test",
         "DATABASE_URL": database_url,
-        # %if cookiecutter.cache == "redis"
-        "CACHE_URL": "redis://127.0.0.1:9/0",
+        # %if cookiecutter.cache != "database"
+        "CACHE_URL": "{{ cookiecutter.cache }}://127.0.0.1:9",
         # %endif
         # %if cookiecutter.task_queue == "celery" and cookiecutter.cache != "redis"
         "CELERY_BROKER_URL": "redis://127.0.0.1:9/0",
         # %endif
         # %if cookiecutter.media_storage == "s3"
         "AWS_STORAGE_BUCKET_NAME": "media",
+        # %endif
+        # %if cookiecutter.media_storage == "gcs"
+        "GS_BUCKET_NAME": "media",
+        # %endif
+        # %if cookiecutter.media_storage == "azure"
+        "AZURE_ACCOUNT_NAME": "shop",
+        "AZURE_CONTAINER": "media",
         # %endif
     }
 

@@ -10,8 +10,9 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
-from django.core.files.storage import FileSystemStorage, default_storage
+from django.core.files.storage import FileSystemStorage
 from django.db import connection
+from django.utils.module_loading import import_string
 
 # Reserved for documentation and tests (RFC 2606).
 PLACEHOLDER_DOMAINS = ("example.com", "example.net", "example.org", "example")
@@ -67,7 +68,8 @@ def check_database_on_disk(app_configs: Apps, **kwargs: Any) -> list[checks.Chec
 
 @checks.register(checks.Tags.files, deploy=True)
 def check_uploads_on_disk(app_configs: Apps, **kwargs: Any) -> list[checks.CheckMessage]:
-    return [W005] if isinstance(default_storage, FileSystemStorage) and may_have_several_instances() else []
+    storage = import_string(settings.STORAGES["default"]["BACKEND"])
+    return [W005] if issubclass(storage, FileSystemStorage) and may_have_several_instances() else []
 
 
 @checks.register(deploy=True)

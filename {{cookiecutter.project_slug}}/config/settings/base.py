@@ -173,7 +173,12 @@ AXES_VERBOSE = False
 
 # Sessions and messages
 
+# %if cookiecutter.cache == "database"
+# Not through the cache, which is a table as well: each session would be read and written twice.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+# %else
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+# %endif
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # %if cookiecutter.api != "none"

@@ -19,7 +19,11 @@ DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 # %if cookiecutter.cache == "redis"
 if cache_url := env.address("CACHE_URL", ("redis", "rediss"), default=""):
-    CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": cache_url}}
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": cache_url}}
+# %endif
+# %if cookiecutter.cache == "memcached"
+if cache_servers := env.servers("CACHE_URL", "memcached", default=""):
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache", "LOCATION": cache_servers}}
 # %endif
 MAILERS = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
 # %if cookiecutter.task_queue == "database"

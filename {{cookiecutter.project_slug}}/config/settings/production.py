@@ -171,21 +171,44 @@ for alias, database in DATABASES.items():
 # %if cookiecutter.cache == "redis"
 CACHES = {
     "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
+        "BACKEND": "apps.operations.cache.FailSafeCache",
+        "SERVER_BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "SERVER_ERRORS": ["redis.exceptions.RedisError"],
         "LOCATION": env.address("CACHE_URL", ("redis", "rediss")),
         "KEY_PREFIX": "{{ cookiecutter.project_slug }}",
+        # Seconds. Nothing is tried twice: the client of a Redis class would, Django's pool does not.
+        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
+    }
+}
+# %endif
+# %if cookiecutter.cache == "memcached"
+CACHES = {
+    "default": {
+        "BACKEND": "apps.operations.cache.FailSafeCache",
+        "SERVER_BACKEND": "apps.operations.memcached.MemcachedCache",
+        "SERVER_ERRORS": ["pymemcache.exceptions.MemcacheError"],
+        "LOCATION": env.servers("CACHE_URL", "memcached"),
+        "KEY_PREFIX": "{{ cookiecutter.project_slug }}",
+        # Seconds; a connection that nobody used for so long may have been dropped on the way.
         "OPTIONS": {
-            # While Redis is down the cache is empty: pages are slower and sessions come from the database.
-            "IGNORE_EXCEPTIONS": True,
-            "SOCKET_CONNECT_TIMEOUT": 0.5,
-            "SOCKET_TIMEOUT": 0.5,
+            "connect_timeout": 0.5,
+            "timeout": 0.5,
+            "no_delay": True,
+            "use_pooling": True,
+            "pool_idle_timeout": 60,
         },
     }
 }
-DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
-
-# %else
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+# %endif
+# %if cookiecutter.cache == "database"
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+        # Django's own limit of 300 is that of a demonstration: above it, sessions and pages would push each other out.
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
+}
 
 # %endif
 # %if cookiecutter.task_queue == "celery"
@@ -217,13 +240,21 @@ AWS_KEYS = env.str("AWS_ACCESS_KEY_ID", default=""), env.str("AWS_SECRET_ACCESS_
 env.require(
     "AWS_SECRET_ACCESS_KEY", all(AWS_KEYS) or not any(AWS_KEYS), "goes with AWS_ACCESS_KEY_ID: set both or none"
 )
+S3_BUCKET = env.str("AWS_STORAGE_BUCKET_NAME")
+env.require("AWS_STORAGE_BUCKET_NAME", re.fullmatch(r"[\w.-]{3,63}", S3_BUCKET), "must be the name of a bucket")
+S3_REGION = env.str("AWS_S3_REGION_NAME", default="us-east-1")
+S3_ENDPOINT = env.address("AWS_S3_ENDPOINT_URL", ("https", "http"), default="").rstrip("/")
+S3_CUSTOM_DOMAIN = env.str("AWS_S3_CUSTOM_DOMAIN", default="")
+env.require("AWS_S3_CUSTOM_DOMAIN", re.fullmatch(r"([\w-]+(\.[\w-]+)+)?", S3_CUSTOM_DOMAIN), "must be a bare host name")
 STORAGES["default"] = {
-    "BACKEND": "storages.backends.s3.S3Storage",
+    "BACKEND": "apps.operations.s3.S3Storage",
     "OPTIONS": {
-        "bucket_name": env.str("AWS_STORAGE_BUCKET_NAME"),
-        "region_name": env.str("AWS_S3_REGION_NAME", default="") or None,
-        "endpoint_url": env.address("AWS_S3_ENDPOINT_URL", ("https", "http"), default="") or None,
-        "custom_domain": env.str("AWS_S3_CUSTOM_DOMAIN", default="") or None,
+        "bucket_name": S3_BUCKET,
+        "region_name": S3_REGION,
+        "endpoint_url": S3_ENDPOINT or None,
+        # Amazon's own URLs name the bucket in the host; other stores may have no host for each bucket.
+        "addressing_style": "path" if S3_ENDPOINT else "virtual",
+        "custom_domain": S3_CUSTOM_DOMAIN or None,
         # Without keys boto3 asks for those of the machine's own role.
         "access_key": AWS_KEYS[0] or None,
         "secret_key": AWS_KEYS[1] or None,
@@ -235,6 +266,52 @@ STORAGES["default"] = {
         "file_overwrite": False,
     },
 }
+if S3_CUSTOM_DOMAIN:
+    MEDIA_SOURCE = f"https://{S3_CUSTOM_DOMAIN}"
+elif S3_ENDPOINT:
+    MEDIA_SOURCE = f"{S3_ENDPOINT}/{S3_BUCKET}/"
+else:
+    S3_HOST = "s3.amazonaws.com" if S3_REGION == "us-east-1" else f"s3.{S3_REGION}.amazonaws.com"
+    # The certificate covers one label in front of the host: a name with dots stands in the path.
+    MEDIA_SOURCE = f"https://{S3_HOST}/{S3_BUCKET}/" if "." in S3_BUCKET else f"https://{S3_BUCKET}.{S3_HOST}"
+# %endif
+# %if cookiecutter.media_storage == "gcs"
+GS_BUCKET_NAME = env.str("GS_BUCKET_NAME")
+env.require("GS_BUCKET_NAME", re.fullmatch(r"[\w.-]{3,222}", GS_BUCKET_NAME), "must be the name of a bucket")
+STORAGES["default"] = {
+    "BACKEND": "apps.operations.gcs.GoogleCloudStorage",
+    "OPTIONS": {
+        "bucket_name": GS_BUCKET_NAME,
+        # The bucket's policy decides who may read, not an ACL on each object; URLs are signed and expire.
+        "default_acl": None,
+        "querystring_auth": True,
+        "expiration": 3600,
+        "file_overwrite": False,
+    },
+}
+MEDIA_SOURCE = f"https://storage.googleapis.com/{GS_BUCKET_NAME}/"
+# %endif
+# %if cookiecutter.media_storage == "azure"
+AZURE_ACCOUNT_NAME = env.str("AZURE_ACCOUNT_NAME")
+env.require("AZURE_ACCOUNT_NAME", re.fullmatch(r"[a-z\d]{3,24}", AZURE_ACCOUNT_NAME), "must be the name of an account")
+AZURE_CONTAINER = env.str("AZURE_CONTAINER")
+env.require("AZURE_CONTAINER", re.fullmatch(r"[a-z\d-]{3,63}", AZURE_CONTAINER), "must be the name of a container")
+STORAGES["default"] = {
+    "BACKEND": "apps.operations.azure.AzureStorage",
+    "OPTIONS": {
+        "account_name": AZURE_ACCOUNT_NAME,
+        "azure_container": AZURE_CONTAINER,
+        # Without it URLs would not be signed.
+        "expiration_secs": 3600,
+        "overwrite_files": False,
+    },
+}
+MEDIA_SOURCE = f"https://{AZURE_ACCOUNT_NAME}.blob.core.windows.net/{AZURE_CONTAINER}/"
+# %endif
+# %if cookiecutter.media_storage != "filesystem"
+# Where uploads are shown from.
+SECURE_CSP["img-src"].append(MEDIA_SOURCE)
+SECURE_CSP["media-src"].append(MEDIA_SOURCE)
 
 # %endif
 # Content-Security-Policy: watch a new policy in report-only mode before it is enforced
@@ -254,10 +331,6 @@ LOGGING = json_logging(LOG_LEVEL)
 # At INFO the pool writes three lines a request.
 LOGGING["loggers"]["psycopg.pool"] = {"level": "WARNING"}
 # %endif
-# %if cookiecutter.cache == "redis"
-LOGGING["filters"]["once_per_minute"] = {"()": "apps.observability.outages.OncePerMinute"}
-LOGGING["loggers"]["django_redis.cache"] = {"filters": ["once_per_minute"]}
-# %endif
 # %if cookiecutter.interface == "asgi"
 # uvicorn repeats its messages with the terminal's colour codes in this field.
 LOGGING["formatters"]["json"]["reserved_attrs"].append("color_message")
@@ -270,6 +343,10 @@ LOGGING["loggers"]["celery.pool"] = {"level": "INFO"}
 # %if cookiecutter.media_storage == "s3"
 # At DEBUG it writes the contents of requests.
 LOGGING["loggers"]["botocore"] = {"level": "INFO"}
+# %endif
+# %if cookiecutter.media_storage == "azure"
+# At INFO it writes each request with its headers, and which ways to an identity it tries.
+LOGGING["loggers"]["azure"] = {"level": "WARNING"}
 # %endif
 logging.captureWarnings(True)
 if ADMINS:

@@ -1,0 +1,112 @@
+"""Azure Blob Storage as Microsoft's own emulator serves it, reached under the account's real host name."""
+
+import contextlib
+import socket
+import ssl
+from http import HTTPStatus
+from http.client import HTTPSConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+from tests.services.certificate import Certificate
+from tests.services.process import HOST, NotInstalledError, find_program, free_port
+from tests.services.service import Server
+from tests.services.tokens import TokenServer, make_token
+
+TEMPLATE = Path(__file__).resolve().parents[2]
+PROGRAM = TEMPLATE / "build" / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+
+
+class Azure(Server):
+    """Azurite over HTTPS with tokens; a proxy leads the clients that use `environment` to it, whatever host they name."""
+
+    account = "devstoreaccount1"  # the one that Azurite has
+    host = f"{account}.blob.core.windows.net"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.certificate = Certificate(self.folder, self.host)
+        self.tokens = TokenServer()
+        self.proxy = Proxy((HOST, free_port()), self.port)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a machine with a managed identity has, and the way to the emulator."""
+        return {
+            "IDENTITY_ENDPOINT": self.tokens.url,
+            "IDENTITY_HEADER": "any",
+            "HTTPS_PROXY": f"http://{HOST}:{self.proxy.server_port}",
+            "REQUESTS_CA_BUNDLE": str(self.certificate.file),
+            "SSL_CERT_FILE": str(self.certificate.file),
+        }
+
+    def command(self) -> list[str | Path]:
+        if not PROGRAM.exists():
+            raise NotInstalledError("azurite is not installed: scripts/servers")
+        tls = ["--cert", self.certificate.file, "--key", self.certificate.key, "--oauth", "basic"]
+        options = ["--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--silent"]
+        return [
+            find_program("node", "nodejs"),
+            PROGRAM,
+            "--blobHost",
+            HOST,
+            "--blobPort",
+            str(self.port),
+            *tls,
+            *options,
+        ]
+
+    def start(self) -> None:
+        super().start()
+        self.tokens.__enter__()
+        Thread(target=self.proxy.serve_forever, daemon=True).start()
+
+    def create_container(self, name: str) -> str:
+        """Make an empty container and return its name."""
+        trust = ssl.create_default_context(cafile=self.certificate.file)
+        connection = HTTPSConnection(HOST, self.port, context=trust, timeout=10)
+        headers = {"Host": self.host, "Authorization": f"Bearer {make_token()}", "x-ms-version": "2023-11-03"}
+        connection.request("PUT", f"/{name}?restype=container", headers=headers)
+        answer = connection.getresponse()
+        assert answer.status == HTTPStatus.CREATED, answer.read()
+        return name
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        self.tokens.__exit__()
+        self.proxy.shutdown()
+        self.proxy.server_close()
+
+
+class Proxy(ThreadingHTTPServer):
+    """An HTTP proxy for CONNECT that leads everybody to one port."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], target: int) -> None:
+        super().__init__(address, Connect)
+        self.target = target
+
+
+class Connect(BaseHTTPRequestHandler):
+    def do_CONNECT(self) -> None:
+        with socket.create_connection((HOST, self.server.target)) as target:
+            self.send_response(200)
+            self.end_headers()
+            back = Thread(target=pump, args=(target, self.connection), daemon=True)
+            back.start()
+            pump(self.connection, target)
+            back.join()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    """Copy what one side sends to the other, and its end."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)

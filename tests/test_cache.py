@@ -1,0 +1,155 @@
+"""Production with its cache taken away: pages go on at once, the log says so once, and it comes back by itself."""
+
+import json
+import re
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import product
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.bakery import Project, describe, production_environment
+from tests.services import BlackHole, Certificate, Memcached, Redis, wait_until
+from tests.test_project import serve
+
+PASSWORD = "quay-rivet-9/@?#%"
+PATIENCE_S = 1.5
+ROWS = [
+    {"cache": cache, "interface": interface} for cache, interface in product(("redis", "memcached"), ("wsgi", "asgi"))
+]
+PROJECTS = [pytest.param(row, id=describe(row), marks=pytest.mark.xdist_group(describe(row))) for row in ROWS]
+LOG_IN = f"""
+from django.contrib.auth import get_user_model
+get_user_model().objects.create_superuser("ada", "ada@shop.test", {PASSWORD!r})
+"""
+
+
+@pytest.fixture(scope="module", params=PROJECTS)
+def project(request, tmp_path_factory) -> Project:
+    project = Project.bake(tmp_path_factory.mktemp("cache"), database="sqlite", **request.param)
+    project.sync()
+    return project
+
+
+@pytest.fixture(scope="module")
+def cache(project, tmp_path_factory) -> Iterator[Redis | Memcached]:
+    service = {"redis": Redis, "memcached": Memcached}[project.answers["cache"]]
+    with service(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def env(project, services, cache) -> dict[str, str]:
+    """The environment of a production instance that is ready to be served."""
+    env = production_environment(project.answers, services)
+    env |= {"CACHE_URL": f"{project.answers['cache']}://127.0.0.1:{cache.port}", "WEB_CONCURRENCY": "1"}
+    project.manage("collectstatic", "--noinput", env=env)
+    project.manage("migrate", env=env)
+    project.manage("shell", "--no-imports", "-c", LOG_IN, env=env)
+    return env
+
+
+@pytest.mark.parametrize("outage", ["stopped", "swallows packets", "paused"])
+def test_pages_go_on_without_the_cache_and_it_comes_back(project, env, cache, outage, tmp_path):
+    (project.path / "server.log").unlink(missing_ok=True)
+    with serve(project, env, tmp_path) as server:
+        cookies = log_in(server)
+        # What is only loaded by the first visit belongs to no outage.
+        assert server.get("/admin/", Cookie=cookies).status == 200
+        assert readiness(server) == "ok"
+
+        with take_away(cache, outage):
+            for _ in range(3):
+                assert timed(server, "/admin/", Cookie=cookies) == 200
+                assert timed(server, "/admin/") == 302
+                assert timed(server, "/") == 200
+            wait_until(lambda: readiness(server) == "failing", 5, "readiness sees the outage")
+            log_in(server)
+
+        wait_until(lambda: readiness(server) == "ok", 15, "readiness sees the cache again")
+        assert timed(server, "/admin/", Cookie=cookies) == 200
+
+    lines = [json.loads(line) for line in server.process.log.splitlines()]
+    assert not [line for line in lines if "exc_info" in line or line.get("status", 0) >= 500]
+    (told,) = [line for line in lines if line["level"] in ("WARNING", "ERROR")]
+    assert told["logger"] == "apps.operations.cache"
+
+
+@pytest.mark.xdist_group(describe(ROWS[0]))
+def test_redis_is_believed_by_its_certificate_and_believes_a_password(services, tmp_path_factory, tmp_path):
+    project = Project.bake(tmp_path_factory.mktemp("tls"), database="sqlite")
+    project.sync()
+    certificate = Certificate(tmp_path)
+    ask = "from django.core.cache import cache; cache.set('one', 1); print(cache.get('one'))"
+
+    def ask_redis(url: str) -> tuple[str, str]:
+        env = production_environment(project.answers, services) | {"CACHE_URL": url}
+        *told, answer = project.manage("shell", "--no-imports", "-c", ask, env=env).stdout.splitlines()
+        return answer, "".join(told)
+
+    with Redis(tmp_path / "server", PASSWORD, certificate) as server:
+        answer, told = ask_redis(server.url)
+        assert answer == "None"
+        assert "CERTIFICATE_VERIFY_FAILED" in told
+        assert PASSWORD not in told
+        assert ask_redis(f"{server.url}?ssl_ca_certs={certificate.file}") == ("1", "")
+        wrong = server.url.replace("quay", "key")
+        answer, told = ask_redis(f"{wrong}?ssl_ca_certs={certificate.file}")
+        assert (answer, "AuthenticationError" in told, "rivet" in told) == ("None", True, False)
+
+
+@contextmanager
+def take_away(cache, outage: str) -> Iterator[None]:
+    """Stop the server; or let it take connections and say nothing; or let nothing even connect."""
+    if outage == "paused":
+        cache.process.send_signal(signal.SIGSTOP)
+    else:
+        cache.stop()
+    hole = BlackHole()
+    hole.port = cache.port
+    try:
+        with hole if outage == "swallows packets" else nullcontext():
+            yield
+    finally:
+        if outage == "paused":
+            cache.process.send_signal(signal.SIGCONT)
+        cache.start()
+
+
+def readiness(server) -> str:
+    return json.loads(server.get("/health/ready/").body)["checks"]["cache"]
+
+
+def timed(server, path: str, **headers: str) -> int:
+    """The status of an answer that must not take long."""
+    began = time.monotonic()
+    status = server.get(path, **headers).status
+    assert time.monotonic() - began < PATIENCE_S, path
+    return status
+
+
+def log_in(server) -> str:
+    """The cookies of somebody who logged in."""
+    page = server.get("/admin/login/")
+    form = {"csrfmiddlewaretoken": re.search('name="csrfmiddlewaretoken" value="([^"]+)"', page.text)[1]}
+    request = urllib.request.Request(
+        f"{server.url}/admin/login/",
+        data=urlencode(form | {"username": "ada", "password": PASSWORD}).encode(),
+        headers={
+            "Host": "shop.test",
+            "X-Forwarded-Proto": "https",
+            "Referer": "https://shop.test/admin/login/",
+            "Cookie": page.headers["Set-Cookie"].partition(";")[0],
+        },
+    )
+    began = time.monotonic()
+    with pytest.raises(urllib.error.HTTPError) as redirect:
+        server.opener.open(request, timeout=10)
+    assert redirect.value.code == 302
+    assert time.monotonic() - began < PATIENCE_S
+    return "; ".join(cookie.partition(";")[0] for cookie in redirect.value.headers.get_all("Set-Cookie"))

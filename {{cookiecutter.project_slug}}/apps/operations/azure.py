@@ -1,0 +1,26 @@
+"""Uploads in Azure Blob Storage, with the machine's own identity.
+
+https://learn.microsoft.com/en-us/azure/developer/python/sdk/authentication/overview
+"""
+
+from typing import Any
+
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import LinearRetry
+from storages.backends import azure_storage
+
+
+class AzureStorage(azure_storage.AzureStorage):
+    token_credential: Any
+    client_options: dict[str, Any]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.token_credential = self.token_credential or DefaultAzureCredential()
+        # Seconds: by default a store that does not answer would hold a request up for minutes.
+        self.client_options = {
+            "connection_timeout": 2,
+            "read_timeout": 10,
+            "retry_policy": LinearRetry(backoff=1, retry_total=1),
+            **self.client_options,
+        }

@@ -1,0 +1,25 @@
+"""Uploads in Google Cloud Storage, with the credentials that the machine has.
+
+https://cloud.google.com/docs/authentication/application-default-credentials
+"""
+
+from typing import Any
+
+import google.auth
+from google.auth.credentials import Signing
+from storages.backends import gcloud
+
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+
+
+class GoogleCloudStorage(gcloud.GoogleCloudStorage):
+    credentials: Any
+
+    @property
+    def client(self) -> Any:
+        if self._client is None and self.credentials is None:
+            self.credentials, self.project_id = google.auth.default(scopes=[SCOPE])
+            # A workload's identity has no key to sign URLs with: Google signs for it, if its account may create tokens.
+            # https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/signBlob
+            self.iam_sign_blob = not isinstance(self.credentials, Signing)
+        return super().client
