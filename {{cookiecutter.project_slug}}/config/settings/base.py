@@ -217,6 +217,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
 }
+
 # %endif
 # %if cookiecutter.api == "ninja"
 NINJA_DEFAULT_THROTTLE_RATES = API_RATES
@@ -225,8 +226,8 @@ NINJA_NUM_PROXIES = 0
 NINJA_PAGINATION_CLASS = "ninja.pagination.PageNumberPagination"
 NINJA_PAGINATION_PER_PAGE = 50
 NINJA_MAX_PER_PAGE_SIZE = 200
-# %endif
 
+# %endif
 # %endif
 # Response headers
 

@@ -180,6 +180,7 @@ CACHES = {
         "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
     }
 }
+
 # %endif
 # %if cookiecutter.cache == "memcached"
 CACHES = {
@@ -199,6 +200,7 @@ CACHES = {
         },
     }
 }
+
 # %endif
 # %if cookiecutter.cache == "database"
 CACHES = {
