@@ -5,7 +5,7 @@ from django.contrib.auth.admin import UserAdmin
 
 from apps.users.models import User
 
-# %if cookiecutter.task_queue != "none" and cookiecutter.login == "username"
+# %if cookiecutter.task_queue != "none"
 # The e-mail address is asked for at once: the welcome mail goes there.
 admin.site.register(User, UserAdmin, add_fieldsets=(*UserAdmin.add_fieldsets, (None, {"fields": ("email",)})))
 # %else
