@@ -123,8 +123,9 @@ def test_server_and_worker_find_the_broker_again(queue, tmp_path):
         wait_until(lambda: queue.smtp.messages, 30, "the first mail")
         queue.broker.restart()
         queue.add_user_in_the_admin(server, queue.address("after"), "after")
-        worker.wait_for(lambda: len(queue.smtp.messages) == 2, 30, "the second mail")
-    assert [message["To"] for message in queue.smtp.messages] == [queue.address("before"), queue.address("after")]
+        worker.wait_for(lambda: queue.smtp.messages[-1]["To"] == queue.address("after"), 30, "the second mail")
+    # The first may come twice: the broker may have gone before it heard that the task was done.
+    assert {message["To"] for message in queue.smtp.messages} == {queue.address("before"), queue.address("after")}
     assert worker.returncode == 0
     json_lines(worker)
     assert not [line for line in json_lines(server.process) if line["level"] == "ERROR"]
@@ -178,14 +179,14 @@ def test_results_are_pruned(queue):
 
 @only_redis
 def test_beat_needs_no_file_and_stops_in_order(queue, tmp_path):
-    environ = clean_environment() | queue.env | {"PYTHONPATH": str(queue.project.path)}
+    environ = clean_environment() | queue.env | {"PYTHONPATH": str(queue.project.path), "DJANGO_LOG_LEVEL": "DEBUG"}
     command = [queue.project.path / ".venv" / "bin" / "celery", "--app", "config.celery", "--quiet", "beat"]
-    with Process(command, tmp_path, name="beat", env=environ) as beat:
-        beat.wait_for(lambda: "beat: Starting" in beat.log, 20, "beat to start")
+    with Process(command, tmp_path / "beat", env=environ) as beat:
+        beat.wait_for(lambda: "beat: Waking up" in beat.log, 20, "beat to start")
         beat.send_signal(signal.SIGTERM)
         assert beat.wait(10) == 0
     json_lines(beat)
-    assert [path.name for path in tmp_path.iterdir()] == ["beat.log"]
+    assert [path.name for path in (tmp_path / "beat").iterdir()] == ["celery.log"]
 
 
 # A session of somebody who may do everything in the admin.

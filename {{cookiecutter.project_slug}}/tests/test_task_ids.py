@@ -45,7 +45,7 @@ def lines() -> Iterator[list[tuple[str, str | None]]]:
         logger.setLevel(logging.NOTSET)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)  # the worker closes old connections
 def test_a_task_waits_for_its_worker(django_capture_on_commit_callbacks: "DjangoCaptureOnCommitCallbacks") -> None:
     with django_capture_on_commit_callbacks(execute=True):
         User.objects.create(email="ada@shop.test")
@@ -55,7 +55,7 @@ def test_a_task_waits_for_its_worker(django_capture_on_commit_callbacks: "Django
     assert DBTaskResult.objects.get().status == "SUCCESSFUL"
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)  # the worker closes old connections
 def test_the_lines_of_a_task_have_the_id_of_its_request(lines: list[tuple[str, str | None]]) -> None:
     user = User.objects.create(email="ada@shop.test")
     begin_request("a-request")
