@@ -57,9 +57,8 @@ def test_a_task_waits_for_its_worker(django_capture_on_commit_callbacks: "Django
 
 @pytest.mark.django_db(transaction=True)  # the worker closes old connections
 def test_the_lines_of_a_task_have_the_id_of_its_request(lines: list[tuple[str, str | None]]) -> None:
-    user = User.objects.create(email="ada@shop.test")
     begin_request("a-request")
-    send_welcome_mail.enqueue(user.pk)
+    user = User.objects.create(email="ada@shop.test")
     end_request()
     send_welcome_mail.enqueue(user.pk)
     run_worker()

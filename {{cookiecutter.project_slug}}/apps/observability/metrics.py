@@ -57,11 +57,11 @@ cache_errors = Counter("django_cache_errors", "Calls to the cache that failed.")
 @sync_and_async_middleware
 def metrics_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Counts and times every request that it sees; health probes are answered before it."""
-    for backend in caches.all():
-        watch_cache(find_innermost(backend).__class__)
     # %if cookiecutter.database == "postgresql"
     watch_pools()
     # %endif
+    for backend in caches.all():
+        watch_cache(find_innermost(backend).__class__)
 
     def serve(request: HttpRequest) -> HttpResponseBase:
         in_progress.inc()

@@ -1,6 +1,7 @@
 """Settings for a developer's machine: needs no server, shows errors, relaxes what only makes sense behind HTTPS."""
 
 from pathlib import Path
+from typing import Any
 
 from django.utils.csp import CSP
 
@@ -16,7 +17,7 @@ SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="for-development-only")
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 # %if cookiecutter.cache == "redis"
 if cache_url := env.address("CACHE_URL", ("redis", "rediss"), default=""):
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": cache_url}}
