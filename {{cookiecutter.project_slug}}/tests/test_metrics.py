@@ -105,12 +105,13 @@ def test_waiting_for_the_pool_is_counted(monkeypatch: pytest.MonkeyPatch) -> Non
     before = pool_counts()
     with ConnectionPool("host=127.0.0.1 port=9", min_size=1, timeout=0.05) as pool:
         monkeypatch.setattr(
-            metrics, "connections", SimpleNamespace(all=lambda **options: [SimpleNamespace(alias="default", pool=pool)])
+            "django.db.connections",
+            SimpleNamespace(all=lambda **options: [SimpleNamespace(alias="default", pool=pool)]),
         )
         with pytest.raises(PoolTimeout):
             pool.getconn()
-        metrics.count_pool()
-        metrics.count_pool()
+        metrics.count_pools()
+        metrics.count_pools()
     asked, waited, seconds, given_up = (now - then for now, then in zip(pool_counts(), before, strict=True))
     assert (asked, waited, given_up) == (1, 1, 1)
     assert seconds >= 0
@@ -182,7 +183,6 @@ def test_prometheus_is_answered_until_the_server_ends(folder: Path, monkeypatch:
     with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
         assert "counter_sheep_total 3.0" in response.read().decode()
     metrics_server.on_exit(arbiter)
-    arbiter.server_close()
     assert not folder.exists()
 
 

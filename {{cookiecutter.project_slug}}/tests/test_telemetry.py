@@ -147,7 +147,7 @@ def test_queries_are_measured_without_their_values(spans: Spans, measured: Measu
     assert beside.attributes == system | {"db.query.text": "SELECT %s"}
     assert inline.attributes == system
     assert (failed.attributes or {})["error.type"].endswith("Error")  # type: ignore[union-attr]
-    assert measured() == {"queries": [(system, 4)]}
+    assert (system, 4) in measured()["queries"]
 
 
 @pytest.mark.usefixtures("spans")

@@ -12,8 +12,6 @@ from time import perf_counter
 from typing import Any
 
 from django.core.cache import caches
-from django.core.signals import request_finished
-from django.db import connections
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -59,6 +57,9 @@ cache_errors = Counter("django_cache_errors", "Calls to the cache that failed.")
 @sync_and_async_middleware
 def metrics_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Counts and times every request that it sees; health probes are answered before it."""
+    # %if cookiecutter.database == "postgresql"
+    watch_pools()
+    # %endif
     for backend in caches.all():
         watch_cache(find_innermost(backend).__class__)
 
@@ -125,12 +126,19 @@ def count_query(execute: Callable[..., Any], sql: str, params: Any, many: bool, 
 
 
 # %if cookiecutter.database == "postgresql"
-@receiver(request_finished)
-def count_pool(**kwargs: object) -> None:
+def watch_pools() -> None:
+    from django.core.signals import request_finished
+
+    request_finished.connect(count_pools, dispatch_uid="count_pools")
+
+
+def count_pools(**kwargs: object) -> None:
     """Add what each pool has counted since it was last asked.
 
     https://www.psycopg.org/psycopg3/docs/advanced/pool.html#pool-stats
     """
+    from django.db import connections
+
     for connection in connections.all(initialized_only=True):
         if pool := getattr(connection, "pool", None):
             stats = pool.pop_stats()
