@@ -102,7 +102,7 @@ TRACES = {
     ("media_storage", "filesystem"): r"## Uploads",
     ("login", "username"): r"by username",
     ("login", "email"): r"LowercaseEmail|attempted_email|AXES_USERNAME_CALLABLE",
-    ("ci", "github"): r"github|dependabot",
+    ("ci", "github"): r"\.github\b|GITHUB_|GitHub Actions|dependabot",
     ("ci", "gitlab"): r"gitlab|renovate",
     ("license", "MIT"): r"\bMIT\b|Permission is hereby granted",
     ("license", "BSD-3-Clause"): r"BSD-3-Clause|Redistributions of source",
