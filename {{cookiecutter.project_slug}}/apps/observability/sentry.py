@@ -21,6 +21,7 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
     """Start the client; ``traces_sample_rate`` is the share of requests, 0 to 1, whose timing is recorded."""
     # Imported here: without a DSN nobody pays for it.
     import sentry_sdk
+    from sentry_sdk.integrations.atexit import AtexitIntegration
     from sentry_sdk.integrations.django import DjangoIntegration
     from sentry_sdk.integrations.logging import ignore_logger
 
@@ -33,7 +34,11 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
         traces_sample_rate=traces_sample_rate,
         # Only what is asked for, and no span for each middleware, signal and cache call: they cost more than they tell.
         auto_enabling_integrations=False,
-        integrations=[DjangoIntegration(middleware_spans=False, signals_spans=False, cache_spans=False)],
+        integrations=[
+            DjangoIntegration(middleware_spans=False, signals_spans=False, cache_spans=False),
+            # By itself it tells the terminal, in plain words, that it still has something to send.
+            AtexitIntegration(callback=lambda pending, timeout: None),
+        ],
         max_request_body_size="never",
         # The values of variables in a traceback are whatever the code had at hand, passwords among them.
         include_local_variables=False,
