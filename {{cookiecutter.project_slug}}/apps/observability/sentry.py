@@ -21,6 +21,7 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
     """Start the client; ``traces_sample_rate`` is the share of requests, 0 to 1, whose timing is recorded."""
     # Imported here: without a DSN nobody pays for it.
     import sentry_sdk
+    from sentry_sdk.integrations.atexit import AtexitIntegration
     from sentry_sdk.integrations.django import DjangoIntegration
     from sentry_sdk.integrations.logging import ignore_logger
 
