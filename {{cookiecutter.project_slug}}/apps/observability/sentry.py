@@ -40,6 +40,8 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
         auto_enabling_integrations=False,
         integrations=[
             DjangoIntegration(middleware_spans=False, signals_spans=False, cache_spans=False),
+            # By itself it tells the terminal, in plain words, that it still has something to send.
+            AtexitIntegration(callback=lambda pending, timeout: None),
             # %if cookiecutter.task_queue == "celery"
             CeleryIntegration(),
             # %endif
