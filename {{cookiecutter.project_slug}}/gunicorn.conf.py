@@ -28,7 +28,7 @@ class Logger(glogging.Logger):
 
 # %if cookiecutter.interface == "wsgi" and cookiecutter.database == "postgresql"
 def worker_exit(server, worker):
-    """Close the pools in order: left to the interpreter, their threads can hold up its end for 20 s."""
+    """Close the pools, so that their connections are ended in order and their threads hold nothing up."""
     from django.db import connections
 
     for connection in connections.all():

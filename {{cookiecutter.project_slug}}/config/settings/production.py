@@ -185,7 +185,14 @@ CACHES = {
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 # %else
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+        # Above Django's own limit of 300 entries sessions and pages would push each other out.
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
+}
 
 # %endif
 # Mail
