@@ -37,6 +37,14 @@ def bake(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
     return keep
 
 
+@pytest.fixture(scope="module")
+def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project for the answers that the test is parametrized with, in an environment of its own."""
+    project = Project.bake(tmp_path_factory.mktemp("project"), **request.param)
+    project.sync()
+    return project
+
+
 class Services:
     """The real servers of this session, each started by its first use."""
 

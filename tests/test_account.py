@@ -143,13 +143,6 @@ def test_first_migration_is_as_django_writes_it(tmp_path, login, name):
 
 
 @pytest.fixture(scope="module")
-def project(request, tmp_path_factory) -> Project:
-    project = Project.bake(tmp_path_factory.mktemp("account"), **request.param)
-    project.sync()
-    return project
-
-
-@pytest.fixture(scope="module")
 def env(project, services) -> dict[str, str]:
     env = production_environment(project.answers, services)
     project.manage("migrate", env=env)

@@ -230,13 +230,6 @@ def test_start_that_fails_is_in_the_log(project, env, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def project(request, tmp_path_factory) -> Project:
-    project = Project.bake(tmp_path_factory.mktemp("project"), **request.param)
-    project.sync()
-    return project
-
-
-@pytest.fixture(scope="module")
 def env(project, services) -> dict[str, str]:
     return production_environment(project.answers, services)
 

@@ -48,7 +48,7 @@ def stop_telemetry(server, worker):
 # %endif
 # %if cookiecutter.interface == "wsgi" and cookiecutter.database == "postgresql"
 def close_pools(server, worker):
-    """Close the pools in order: left to the interpreter, their threads can hold up its end for 20 s."""
+    """Close the pools, so that their connections are ended in order and their threads hold nothing up."""
     # %if cookiecutter.metrics == "opentelemetry"
     stop_telemetry(server, worker)
     # %endif

@@ -29,7 +29,7 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
 
 # %if cookiecutter.database == "postgresql"
 def close_pools() -> None:
-    """Close the pools in order: left to the interpreter, their threads can hold up its end for 20 s."""
+    """Close the pools, so that their connections are ended in order and their threads hold nothing up."""
     from django.db import connections
 
     for connection in connections.all():

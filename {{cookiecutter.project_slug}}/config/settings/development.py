@@ -16,7 +16,10 @@ DEBUG = True
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="for-development-only")
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+DATABASES = {
+    "default": env.db_url("DATABASE_URL", default="")
+    or {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}
+}
 CACHES: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 # %if cookiecutter.cache == "redis"
 if cache_url := env.address("CACHE_URL", ("redis", "rediss"), default=""):

@@ -207,7 +207,7 @@ CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "cache",
-        # Django's own limit of 300 is that of a demonstration: above it, sessions and pages would push each other out.
+        # Above Django's own limit of 300 entries sessions and pages would push each other out.
         "OPTIONS": {"MAX_ENTRIES": 10_000},
     }
 }
