@@ -23,7 +23,7 @@ test: .venv/ready ## Everything the tests need, then all of them
 	@.venv/bin/pytest --numprocesses 2
 
 test-fast: .venv/ready ## The tests that need neither a server nor an environment
-	@.venv/bin/pytest tests/test_template.py tests/test_hooks.py tests/test_bake.py
+	@.venv/bin/pytest --numprocesses 2 tests/test_template.py tests/test_hooks.py tests/test_bake.py
 
 lint: .venv/ready ## Format and lint check of the template's own code
 	@.venv/bin/ruff format --check .

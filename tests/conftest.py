@@ -79,6 +79,7 @@ class Services:
     def smtp(self) -> SMTP:
         return self.start(SMTP, "smtp")
 
+    @cached_property
     def memcached(self) -> Memcached:
         return self.start(Memcached, "memcached")
 
@@ -92,6 +93,7 @@ class Services:
     def otlp(self) -> OTLPReceiver:
         return self.start(OTLPReceiver, "otlp")
 
+    @cached_property
     def gcs(self) -> GCS:
         return self.start(GCS, "gcs")
 
