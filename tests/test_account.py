@@ -16,7 +16,7 @@ import pytest
 
 from tests.bakery import CHOICES, Project, clean_environment, production_environment, run
 from tests.services import Process
-from tests.test_project import Answer, serve
+from tests.serving import Answer, serve
 
 ADDRESS = "ada@shop.test"
 SPELLINGS = [ADDRESS, "ADA@SHOP.TEST", "Ada@Shop.Test", "aDa@shop.test", " ada@SHOP.test "]

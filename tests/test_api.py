@@ -15,7 +15,7 @@ from playwright.sync_api import Page, sync_playwright
 from tests.bakery import Project, production_environment
 from tests.services import Caddy, Redis, free_port
 from tests.services.process import find_program
-from tests.test_project import Answer, Server, serve
+from tests.serving import Answer, Server, serve
 
 ME = "/api/v1/users/me/"
 PASSWORD = "correct horse battery"

@@ -15,7 +15,7 @@ import pytest
 
 from tests.bakery import Project, describe, production_environment
 from tests.services import BlackHole, Certificate, Memcached, Redis, wait_until
-from tests.test_project import serve
+from tests.serving import serve
 
 PASSWORD = "quay-rivet-9/@?#%"
 PATIENCE_S = 1.5

@@ -16,7 +16,7 @@ import yaml
 from tests.bakery import CHOICES, Project, clean_environment, production_environment, run
 from tests.services import BlackHole, Process, Prometheus, free_port, wait_until
 from tests.services.process import HOST, accepts, find_program
-from tests.test_project import serve
+from tests.serving import serve
 
 SESSION = "s3cretsessionkey0123456789abcdef"
 

@@ -3,17 +3,13 @@
 import gzip
 import json
 import re
-import signal
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import brotli
 import pytest
 
-from tests.bakery import PAIRWISE, Project, clean_environment, describe, production_environment, run
+from tests.bakery import PAIRWISE, clean_environment, describe, production_environment, run
 from tests.services import Process, free_port
+from tests.serving import Server, serve
 from tests.test_ci import check_environment
 
 # One worker of the test run bakes a project, makes its environment and keeps both for all of its tests.
@@ -232,65 +228,3 @@ def test_start_that_fails_is_in_the_log(project, env, tmp_path):
 @pytest.fixture(scope="module")
 def env(project, services) -> dict[str, str]:
     return production_environment(project.answers, services)
-
-
-class Answer:
-    def __init__(self, response) -> None:
-        self.status = response.status
-        self.headers = response.headers
-        self.body = response.read()
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
-
-
-class KeepRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args):
-        return None
-
-
-class Server:
-    """A served project, asked as its proxy would ask: over plain HTTP with the public host's name."""
-
-    def __init__(self, process: Process, port: int, **headers: str) -> None:
-        self.process = process
-        self.headers = {"Host": "shop.test", "X-Forwarded-Proto": "https"} | headers
-        self.url = f"http://127.0.0.1:{port}"
-        self.opener = urllib.request.build_opener(KeepRedirects)
-
-    def get(self, path: str, **headers: str) -> Answer:
-        request = urllib.request.Request(self.url + path, headers=self.headers | headers)
-        try:
-            with self.opener.open(request, timeout=10) as response:
-                return Answer(response)
-        except urllib.error.HTTPError as error:
-            return Answer(error)
-
-    def is_live(self) -> bool:
-        try:
-            return self.get("/health/live/").status == 200
-        except OSError:
-            return False
-
-
-@contextmanager
-def serve(project: Project, env: dict[str, str], folder) -> Iterator[Server]:
-    port = free_port()
-    environment = (
-        clean_environment()
-        | {"WEB_CONCURRENCY": "2", "PYTHONWARNINGS": "error::DeprecationWarning"}
-        | env
-        | {"HOST": "127.0.0.1", "PORT": str(port)}
-    )
-    process = Process(
-        [project.path / ".venv" / "bin" / "python", "-m", "config.serve"], project.path, name="server", env=environment
-    )
-    try:
-        server = Server(process, port)
-        process.wait_for(server.is_live, 20, "the server to answer")
-        yield server
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
-    finally:
-        process.stop()

@@ -17,7 +17,7 @@ import pytest
 
 from tests.bakery import Project, clean_environment, production_environment
 from tests.services import SMTP, BlackHole, Process, Service, free_port, wait_until
-from tests.test_project import Answer, Server, serve
+from tests.serving import Answer, Server, serve
 
 DATABASE = {"task_queue": "database", "interface": "asgi"}
 CELERY = {"task_queue": "celery", "interface": "wsgi"}

@@ -1,0 +1,72 @@
+"""Serves a project as production starts it, and asks it as its proxy would."""
+
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.bakery import Project, clean_environment
+from tests.services import Process, free_port
+
+
+class Answer:
+    def __init__(self, response) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+class KeepRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args):
+        return None
+
+
+class Server:
+    """A served project, asked as its proxy would ask: over plain HTTP with the public host's name."""
+
+    def __init__(self, process: Process, port: int, **headers: str) -> None:
+        self.process = process
+        self.headers = {"Host": "shop.test", "X-Forwarded-Proto": "https"} | headers
+        self.url = f"http://127.0.0.1:{port}"
+        self.opener = urllib.request.build_opener(KeepRedirects)
+
+    def get(self, path: str, **headers: str) -> Answer:
+        request = urllib.request.Request(self.url + path, headers=self.headers | headers)
+        try:
+            with self.opener.open(request, timeout=10) as response:
+                return Answer(response)
+        except urllib.error.HTTPError as error:
+            return Answer(error)
+
+    def is_live(self) -> bool:
+        try:
+            return self.get("/health/live/").status == 200
+        except OSError:
+            return False
+
+
+@contextmanager
+def serve(project: Project, env: dict[str, str], folder) -> Iterator[Server]:
+    port = free_port()
+    environment = (
+        clean_environment()
+        | {"WEB_CONCURRENCY": "2", "PYTHONWARNINGS": "error::DeprecationWarning"}
+        | env
+        | {"HOST": "127.0.0.1", "PORT": str(port)}
+    )
+    process = Process(
+        [project.path / ".venv" / "bin" / "python", "-m", "config.serve"], project.path, name="server", env=environment
+    )
+    try:
+        server = Server(process, port)
+        process.wait_for(server.is_live, 20, "the server to answer")
+        yield server
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+    finally:
+        process.stop()
