@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-fast lint
+.PHONY: help demo serve test test-fast drill lint
 
 # Everything in the template's folder is baked: a cache that a tool leaves there would break every bake.
 export PYTHONDONTWRITEBYTECODE = 1
@@ -24,6 +24,10 @@ test: .venv/ready ## Everything the tests need, then all of them
 
 test-fast: .venv/ready ## The tests that need neither a server nor an environment
 	@.venv/bin/pytest --numprocesses 2 tests/test_template.py tests/test_hooks.py tests/test_bake.py
+
+drill: .venv/ready ## The promises alone, kept in trouble, with their figures
+	@scripts/servers
+	@.venv/bin/pytest --numprocesses 2 tests/drill
 
 lint: .venv/ready ## Format and lint check of the template's own code
 	@.venv/bin/ruff format --check .

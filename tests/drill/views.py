@@ -1,0 +1,76 @@
+"""Views as a team adds them to its project; the drills copy this file into the projects that they bake."""
+
+import asyncio
+import os
+import time
+
+from django import forms
+from django.contrib.contenttypes.models import ContentType
+from django.core import signing
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+
+
+def ping(request: HttpRequest) -> HttpResponse:
+    """Neither database nor cache."""
+    return JsonResponse({"pid": os.getpid()})
+
+
+def row(request: HttpRequest) -> HttpResponse:
+    """One row from the database."""
+    return JsonResponse({"model": ContentType.objects.order_by("pk").values_list("model", flat=True)[0]})
+
+
+async def row_async(request: HttpRequest) -> HttpResponse:
+    """The same, from a view that is a coroutine."""
+    first = await ContentType.objects.order_by("pk").values_list("model", flat=True).afirst()
+    return JsonResponse({"model": first})
+
+
+def slow(request: HttpRequest, seconds: int) -> HttpResponse:
+    """A request that takes its time, in the thread that serves it."""
+    time.sleep(seconds)
+    return JsonResponse({"slept": seconds})
+
+
+async def slow_async(request: HttpRequest, seconds: int) -> HttpResponse:
+    """A request that takes its time, as a coroutine."""
+    await asyncio.sleep(seconds)
+    return JsonResponse({"slept": seconds})
+
+
+def error(request: HttpRequest) -> HttpResponse:
+    """An error that nobody has foreseen."""
+    raise RuntimeError("drilled")
+
+
+class Upload(forms.Form):
+    image = forms.ImageField()
+
+
+@csrf_exempt
+def upload(request: HttpRequest) -> HttpResponse:
+    """A form with an image, checked the way that forms check it."""
+    form = Upload(request.POST, request.FILES)
+    return JsonResponse({"errors": form.errors}, status=200 if form.is_valid() else 400)
+
+
+def link(request: HttpRequest, signed: str) -> HttpResponse:
+    """A link that was signed by an earlier release, or by another instance."""
+    try:
+        return JsonResponse({"user": signing.loads(signed, salt="drill", max_age=3600)})
+    except signing.BadSignature:
+        return JsonResponse({"error": "bad signature"}, status=403)
+
+
+urlpatterns = [
+    path("ping/", ping),
+    path("row/", row),
+    path("row-async/", row_async),
+    path("slow/<int:seconds>/", slow),
+    path("slow-async/<int:seconds>/", slow_async),
+    path("error/", error),
+    path("upload/", upload),
+    path("link/<str:signed>/", link),
+]
