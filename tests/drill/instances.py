@@ -24,11 +24,12 @@ class Instance:
     def __init__(self, project: Project, env: dict[str, str], folder: Path, *, workers: int = 2) -> None:
         self.project = project
         self.folder = folder
+        self.count = workers
         self.port = free_port()
         self.drain_file = folder / "draining"
         self.env = (
             clean_environment()
-            | {"PYTHONWARNINGS": "error::DeprecationWarning", "WEB_CONCURRENCY": str(workers)}
+            | {"PYTHONWARNINGS": "error::DeprecationWarning", "WEB_CONCURRENCY": str(self.count)}
             | env
             | {"HOST": "127.0.0.1", "PORT": str(self.port), "DRAIN_FILE": str(self.drain_file)}
         )
@@ -43,6 +44,7 @@ class Instance:
             ["env", f"--chdir={self.project.path}", *command], self.folder, name="server", env=self.env
         )
         self.server = Server(self.process, self.port)
+        self.process.wait_for(lambda: len(self.workers) == self.count, 30, "the workers to start")
         self.process.wait_for(self.server.is_live, 30, "the instance to answer")
 
     def get(self, path: str, **headers: str) -> Answer:

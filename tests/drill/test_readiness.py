@@ -8,7 +8,9 @@ import time
 import pytest
 
 from tests.drill import every_interface_and_server, only_wsgi
-from tests.services import wait_until
+from tests.serving import Answer
+
+PAUSE = 0.02  # seconds between two probes
 
 
 @every_interface_and_server
@@ -29,26 +31,25 @@ def drill(instance, database) -> str:
     try:
         database.stop()
         down = time.monotonic()
-        unready_after = wait_for_status(instance, 503, "still ready", 3)
-        body = instance.get("/health/ready/").body
-        assert b'"database": "failing"' in body
+        unready_after, answer = wait_for_status(instance, 503, "still ready", 3)
+        assert b'"database": "failing"' in answer.body
         assert instance.get("/health/live/").status == 200
         assert instance.get("/").status == 200
         assert instance.get("/robots.txt").status == 200
         assert time.monotonic() - down < 10
     finally:
         database.start()
-    ready_after = wait_for_status(instance, 200, "still not ready", 3)
+    ready_after, _ = wait_for_status(instance, 200, "still not ready", 3)
     assert instance.process.pid == pid
     assert instance.get("/drill/row/").status == 200
     return f"503 {unready_after:.1f} s after its end, 200 {ready_after:.1f} s after its start"
 
 
-def wait_for_status(instance, status: int, otherwise: str, limit: float) -> float:
-    """Seconds until readiness answers so."""
+def wait_for_status(instance, status: int, otherwise: str, limit: float) -> tuple[float, Answer]:
+    """Seconds until readiness answers so, and that answer."""
     started = time.monotonic()
-    try:
-        wait_until(lambda: instance.get("/health/ready/").status == status, limit, "readiness")
-    except TimeoutError:
-        raise AssertionError(f"{otherwise} after {limit:g} s") from None
-    return time.monotonic() - started
+    while (answer := instance.get("/health/ready/")).status != status:
+        took = time.monotonic() - started
+        assert took < limit, f"{otherwise} after {took:.1f} s"
+        time.sleep(PAUSE)
+    return time.monotonic() - started, answer

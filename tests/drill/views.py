@@ -1,6 +1,7 @@
 """Views as a team adds them to its project; the drills copy this file into the projects that they bake."""
 
 import asyncio
+import logging
 import os
 import time
 
@@ -10,6 +11,8 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
+
+logger = logging.getLogger(__name__)
 
 
 def ping(request: HttpRequest) -> HttpResponse:
@@ -30,12 +33,14 @@ async def row_async(request: HttpRequest) -> HttpResponse:
 
 def slow(request: HttpRequest, seconds: int) -> HttpResponse:
     """A request that takes its time, in the thread that serves it."""
+    logger.info("a slow request begins")
     time.sleep(seconds)
     return JsonResponse({"slept": seconds})
 
 
 async def slow_async(request: HttpRequest, seconds: int) -> HttpResponse:
     """A request that takes its time, as a coroutine."""
+    logger.info("a slow request begins")
     await asyncio.sleep(seconds)
     return JsonResponse({"slept": seconds})
 

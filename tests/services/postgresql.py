@@ -59,6 +59,13 @@ class PostgreSQL(DatabaseServer):
             cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
+    def count_connections(self, url: str) -> int:
+        """How many connections there are to the database of this URL."""
+        with psycopg.connect(self._url("postgres", "postgres"), autocommit=True, connect_timeout=5) as connection:
+            name = url.rpartition("/")[2]
+            query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
+            return connection.execute(query, [name]).fetchone()[0]
+
     def _url(self, role: str, database: str) -> str:
         return f"postgresql://{role}:{self.password}@{HOST}:{self.port}/{database}"
 

@@ -13,7 +13,8 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 LIFETIME_S = 1.0
-DEADLINE_S = 1.0
+# Probes commonly wait for 2 s. Shorter, and a machine that is busy would seem to have lost its dependencies.
+DEADLINE_S = 1.5
 
 
 class Check:

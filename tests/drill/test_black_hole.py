@@ -1,0 +1,55 @@
+"""Readiness in a black hole: the database's address swallows packets.
+
+What a firewall or a failed-over host does: nothing is refused, nothing answers.
+"""
+
+import re
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.drill import every_interface_and_server, only_wsgi
+from tests.services import BlackHole
+
+PROBES = 40
+
+
+@every_interface_and_server
+def test_readiness_answers_in_a_black_hole(project, env, start, report):
+    with BlackHole() as hole:
+        report(drill(start(project, env | {"DATABASE_URL": lead_into(hole, env)}, workers=1)))
+
+
+@only_wsgi
+def test_readiness_that_waits_for_the_database_is_noticed(project, env, start, break_promise):
+    broken = break_promise("apps/health/readiness.py", "DEADLINE_S = 1.5", "DEADLINE_S = 3.0")
+    with BlackHole() as hole, pytest.raises(AssertionError, match="waited"):
+        drill(start(broken, env | {"DATABASE_URL": lead_into(hole, env)}, workers=1))
+
+
+def drill(instance) -> str:
+    with ThreadPoolExecutor(PROBES) as pool:
+        first = timed_probe(instance)
+        waits = list(pool.map(timed_probe, [instance] * PROBES))
+        page = time.monotonic()
+        assert instance.get("/").status == 200
+        page_took = time.monotonic() - page
+    assert max(first, *waits) < 2, f"a probe waited for {max(first, *waits):.1f} s"
+    assert page_took < 1, f"a page waited for {page_took:.1f} s: the workers are used up"
+    return f"first answer after {first:.1f} s, {PROBES} at once after {statistics.median(waits):.2f} s (median)"
+
+
+def timed_probe(instance) -> float:
+    """Seconds until readiness has said no."""
+    started = time.monotonic()
+    try:
+        assert instance.get("/health/ready/").status == 503
+    except TimeoutError:
+        raise AssertionError("a probe waited for more than 10 s") from None
+    return time.monotonic() - started
+
+
+def lead_into(hole: BlackHole, env: dict[str, str]) -> str:
+    return re.sub(r"@127\.0\.0\.1:\d+/", f"@127.0.0.1:{hole.port}/", env["DATABASE_URL"])

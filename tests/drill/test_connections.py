@@ -1,0 +1,50 @@
+"""Connections: 64 clients for twenty seconds.
+
+An ASGI server takes every request at once; whether the database is asked for as many connections is the pool's to say.
+"""
+
+import threading
+
+import pytest
+
+from tests.drill import both_interfaces, only_asgi
+from tests.drill.instances import Load
+
+CLIENTS = 64
+SECONDS = 20
+WORKERS = 2
+POOL = {"wsgi": 5, "asgi": 10}  # a worker's, by default: one for each thread and the readiness check; and ten
+
+
+@both_interfaces
+def test_no_more_connections_than_the_pool_allows(project, env, start, services, report):
+    report(drill(start(project, env, workers=WORKERS), services.postgresql, env, SECONDS))
+
+
+@only_asgi
+def test_a_connection_for_each_request_is_noticed(project, env, start, services, break_promise):
+    broken = break_promise(
+        "config/settings/production.py", '"max_size": POOL_MAX_SIZE', '"max_size": POOL_MAX_SIZE * 9'
+    )
+    with pytest.raises(AssertionError, match="connections"):
+        drill(start(broken, env, workers=WORKERS), services.postgresql, env, 5)
+
+
+def drill(instance, postgresql, env, seconds: int) -> str:
+    """Load for so many seconds, from a view that is a function and one that is a coroutine."""
+    allowed = WORKERS * POOL[instance.project.answers["interface"]]
+    peak = 0
+    over = threading.Event()
+    with (
+        Load(instance.port, "/drill/row/", CLIENTS // 2) as one,
+        Load(instance.port, "/drill/row-async/", CLIENTS // 2) as other,
+    ):
+        timer = threading.Timer(seconds, over.set)
+        timer.start()
+        while not over.wait(0.2):
+            peak = max(peak, postgresql.count_connections(env["DATABASE_URL"]))
+    assert peak <= allowed, f"{peak} connections, where the pools allow {allowed}"
+    failures = one.failures + other.failures
+    assert not failures, f"{len(failures)} requests failed: {failures[0]}"
+    assert one.requests + other.requests > CLIENTS
+    return f"{peak} connections of {allowed} at most, {one.requests + other.requests} requests, none failed"

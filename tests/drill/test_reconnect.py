@@ -1,0 +1,45 @@
+"""Reconnect: the database restarts, under load and while nobody looks.
+
+Connections from before the restart are broken; who is given one of them would answer 500.
+"""
+
+import time
+
+import pytest
+
+from tests.drill import every_interface_and_server, only_wsgi
+from tests.drill.instances import Load
+from tests.services import wait_until
+
+REQUESTS = 300
+
+
+@every_interface_and_server
+def test_no_request_fails_once_the_database_is_back(project, env, start, database, report):
+    report(drill(start(project, env), database))
+
+
+@only_wsgi
+def test_connections_that_are_not_checked_are_noticed(project, env, start, database, break_promise):
+    broken = break_promise("config/settings/production.py", 'database["CONN_HEALTH_CHECKS"] = True', "pass")
+    with pytest.raises(AssertionError, match="at rest"):
+        drill(start(broken, env), database)
+
+
+def drill(instance, database) -> str:
+    assert instance.get("/drill/row/").status == 200
+    with Load(instance.port, "/drill/row/", clients=8) as load:
+        load.wait_for(REQUESTS)
+        assert not load.failures, load.failures[0]
+        database.restart()
+        restarted = time.monotonic()
+        wait_until(instance.is_ready, 10, "readiness after the restart")
+        ready = time.monotonic()
+        load.wait_for(REQUESTS)
+    late = load.failures_since(ready)
+    assert not late, f"{len(late)} requests failed after the database was ready again: {late[0]}"
+    database.restart()
+    with Load(instance.port, "/drill/row/", clients=8) as later:
+        later.wait_for(REQUESTS)
+    assert not later.failures, f"{len(later.failures)} requests failed after a restart at rest: {later.failures[0]}"
+    return f"ready after {ready - restarted:.1f} s, {len(load.failures)} requests failed before it, none after it or after a second restart"
