@@ -24,6 +24,10 @@ if __name__ == "__main__":
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
     import_module(os.environ["DJANGO_SETTINGS_MODULE"])
+    # %if cookiecutter.metrics == "prometheus"
+    # Before the application, whose counters look for the folder when they are made.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(import_module("config.metrics_server").find_folder())
+    # %endif
     # %if cookiecutter.interface == "wsgi"
     import_module("config.wsgi")
     # %else

@@ -137,14 +137,12 @@ def test_lookups_in_the_cache_are_counted(client: Client) -> None:
     assert sample("django_cache_misses_total") == misses + 2
 
 
-def test_errors_of_the_cache_are_counted_where_nothing_hides_them() -> None:
+def test_errors_of_the_cache_are_counted() -> None:
     class Broken(BaseCache):
         def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
             raise InvalidCacheBackendError
 
     broken = Broken({})
-    around = SimpleNamespace(server=SimpleNamespace(backend=SimpleNamespace(client=broken)))
-    assert metrics.find_innermost(around) is broken
     metrics.watch_cache(Broken)
     before = sample("django_cache_errors_total")
     with pytest.raises(InvalidCacheBackendError):
@@ -154,6 +152,18 @@ def test_errors_of_the_cache_are_counted_where_nothing_hides_them() -> None:
     assert sample("django_cache_errors_total") == before + 2
 
 
+# %if cookiecutter.cache != "database"
+def test_the_cache_is_watched_where_its_outages_are_not_hidden() -> None:
+    from django.core.cache.backends.locmem import LocMemCache
+
+    from apps.operations.cache import FailSafeCache
+
+    hidden = {"SERVER_BACKEND": "django.core.cache.backends.locmem.LocMemCache", "SERVER_ERRORS": []}
+    assert isinstance(metrics.find_innermost(FailSafeCache("", hidden)), LocMemCache)
+    assert metrics.find_innermost(cache) is cache
+
+
+# %endif
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(metrics_server, "find_folder", lambda: tmp_path)

@@ -61,8 +61,13 @@ def metrics_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[
     watch_pools()
     # %endif
     for backend in caches.all():
-        watch_cache(find_innermost(backend).__class__)
+        # %if cookiecutter.cache == "database"
+        watch_cache(type(backend))
 
+        # %else
+        watch_cache(type(find_innermost(backend)))
+
+        # %endif
     def serve(request: HttpRequest) -> HttpResponseBase:
         in_progress.inc()
         started = perf_counter()
@@ -161,13 +166,15 @@ class Calls(threading.local):
 calls = Calls()
 
 
+# %if cookiecutter.cache != "database"
 def find_innermost(backend: Any) -> Any:
-    """What talks to the server: around it an outage may be hidden, and look like an empty cache."""
-    for name in ("server", "backend", "client"):
-        backend = getattr(backend, name, backend)
-    return backend
+    """What talks to the server: around it an outage is hidden, and looks like an empty cache."""
+    from apps.operations.cache import FailSafeCache
+
+    return backend.find_server().backend if isinstance(backend, FailSafeCache) else backend
 
 
+# %endif
 @cache
 def watch_cache(backend: type) -> None:
     """Count the calls to a cache, in place, so that it holds for whatever class CACHES names."""
