@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -61,13 +62,8 @@ def metrics_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[
     watch_pools()
     # %endif
     for backend in caches.all():
-        # %if cookiecutter.cache == "database"
-        watch_cache(type(backend))
+        watch_cache(find_class(backend))
 
-        # %else
-        watch_cache(type(find_innermost(backend)))
-
-        # %endif
     def serve(request: HttpRequest) -> HttpResponseBase:
         in_progress.inc()
         started = perf_counter()
@@ -166,15 +162,18 @@ class Calls(threading.local):
 calls = Calls()
 
 
-# %if cookiecutter.cache != "database"
-def find_innermost(backend: Any) -> Any:
-    """What talks to the server: around it an outage is hidden, and looks like an empty cache."""
+def find_class(backend: BaseCache) -> Any:
+    """The class whose calls are counted."""
+    # %if cookiecutter.cache != "database"
     from apps.operations.cache import FailSafeCache
 
-    return backend.find_server().backend if isinstance(backend, FailSafeCache) else backend
+    if isinstance(backend, FailSafeCache):
+        # Around this one an outage is hidden, and looks like an empty cache.
+        return type(backend.find_server().backend)
+    # %endif
+    return type(backend)
 
 
-# %endif
 @cache
 def watch_cache(backend: type) -> None:
     """Count the calls to a cache, in place, so that it holds for whatever class CACHES names."""
