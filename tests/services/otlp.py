@@ -1,43 +1,35 @@
 """A receiver for OTLP over HTTP, to see what a project measures and what it keeps to itself."""
 
-import gzip
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.services.process import HOST
-from tests.services.service import Service
+from tests.services.sink import Sink
 
 MESSAGES = {"/v1/traces": ExportTraceServiceRequest, "/v1/metrics": ExportMetricsServiceRequest}
 
 
-class OTLPReceiver(Service):
+class OTLPReceiver(Sink):
     """An HTTP server whose `bodies` and `messages` hold what it was sent (https://opentelemetry.io/docs/specs/otlp/)."""
+
+    content_type = "application/x-protobuf"
+    answer = b""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.bodies: list[bytes] = []
         self.messages: list = []
-        self._server: ThreadingHTTPServer | None = None
 
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    def start(self) -> None:
-        if self._server is None:
-            handler = type("BoundHandler", (_Handler,), {"receiver": self})
-            self._server = ThreadingHTTPServer((HOST, self.port), handler)
-            threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def stop(self) -> None:
-        if self._server:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+    def receive(self, path: str, body: bytes) -> None:
+        message = MESSAGES[path].FromString(body)
+        self.bodies.append(body)
+        self.messages.append(message)
 
     def clear(self) -> None:
         self.bodies.clear()
@@ -66,20 +58,3 @@ class OTLPReceiver(Service):
 
 def read(attributes) -> dict[str, object]:
     return {item.key: getattr(item.value, item.value.WhichOneof("value")) for item in attributes}
-
-
-class _Handler(BaseHTTPRequestHandler):
-    receiver: OTLPReceiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers["Content-Encoding"] == "gzip":
-            body = gzip.decompress(body)
-        self.receiver.bodies.append(body)
-        self.receiver.messages.append(MESSAGES[self.path].FromString(body))
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-protobuf")
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing: the default writes every request to stderr."""

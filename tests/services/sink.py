@@ -1,0 +1,57 @@
+"""What takes in what a project sends elsewhere: an HTTP server within the tests."""
+
+import gzip
+import threading
+from abc import abstractmethod
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import brotli
+
+from tests.services.process import HOST
+from tests.services.service import Service
+
+DECODERS: dict[str, Callable[[bytes], bytes]] = {"": bytes, "gzip": gzip.decompress, "br": brotli.decompress}
+
+
+class Sink(Service):
+    """Hands every body that is posted to it, decompressed, to `receive`."""
+
+    content_type: str
+    answer: bytes
+    _server: ThreadingHTTPServer | None = None
+
+    @abstractmethod
+    def receive(self, path: str, body: bytes) -> None:
+        """Keep a body; LookupError where nothing is to be sent to that path."""
+
+    def start(self) -> None:
+        if self._server is None:
+            handler = type("BoundHandler", (_Handler,), {"sink": self})
+            self._server = ThreadingHTTPServer((HOST, self.port), handler)
+            threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+class _Handler(BaseHTTPRequestHandler):
+    sink: Sink
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        try:
+            self.sink.receive(self.path, DECODERS[self.headers.get("Content-Encoding", "")](body))
+        except LookupError:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", self.sink.content_type)
+        self.end_headers()
+        self.wfile.write(self.sink.answer)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing: the default writes every request to stderr."""
