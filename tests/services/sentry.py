@@ -16,11 +16,12 @@ DECODERS: dict[str, Callable[[bytes], bytes]] = {"": bytes, "gzip": gzip.decompr
 
 
 class SentrySink(Service):
-    """An HTTP server for one DSN: `events` holds the error events it received."""
+    """An HTTP server for one DSN: `events` holds the error events it received, `envelopes` all that came, as bytes."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.events: list[dict] = []
+        self.envelopes: list[bytes] = []
         self._server: ThreadingHTTPServer | None = None
 
     @property
@@ -46,6 +47,7 @@ class SentrySink(Service):
 
     def receive(self, envelope: bytes) -> None:
         """Keep the events of an envelope, in `events` and as JSON in the folder."""
+        self.envelopes.append(envelope)
         for kind, payload in _items(envelope):
             if kind == "event":
                 (self.folder / f"{len(self.events) + 1}.json").write_bytes(payload)
