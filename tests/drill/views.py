@@ -52,6 +52,11 @@ def error(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("drilled")
 
 
+async def error_async(request: HttpRequest) -> HttpResponse:
+    """The same, in a coroutine."""
+    raise RuntimeError("drilled")
+
+
 class Upload(forms.Form):
     image = forms.ImageField()
 
@@ -84,6 +89,7 @@ urlpatterns = [
     path("slow/<int:seconds>/", slow),
     path("slow-async/<int:seconds>/", slow_async),
     path("error/", error),
+    path("error-async/", error_async),
     path("upload/", upload),
     path("link/<str:signed>/", link),
     path("reset/<str:username>/<str:token>/", reset),
