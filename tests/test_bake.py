@@ -104,10 +104,12 @@ OWNED = {
     ("media_storage", "filesystem"): {"data/.gitignore"},
     ("task_queue", "database"): {
         "apps/observability/task_ids.py",
+        "apps/operations/management/commands/db_worker.py",
         "apps/users/apps.py",
         "apps/users/tasks.py",
         "apps/users/welcome.py",
         "templates/mail/welcome.txt",
+        "tests/test_db_worker.py",
         "tests/test_task_ids.py",
         "tests/test_tasks.py",
     },

@@ -15,6 +15,7 @@ DRILLED = {
     "asgi": {"interface": "asgi", "database": "postgresql", "cache": "redis", "task_queue": "database", "api": "ninja"},
     "wsgi mysql": {"interface": "wsgi", "database": "mysql", "cache": "memcached"},
     "asgi mysql": {"interface": "asgi", "database": "mysql", "cache": "memcached"},
+    "wsgi sqlite": {"interface": "wsgi", "database": "sqlite", "cache": "database"},
 }
 ADMIN = ("root", "correct horse battery")
 WORKERS = {
@@ -78,9 +79,9 @@ def start_worker(tmp_path: Path):
     """Start a worker that runs a project's tasks; whatever is still running at the end of the test is stopped."""
     workers: list[Process] = []
 
-    def start_worker(project: Project, env: dict[str, str]) -> Process:
+    def start_worker(project: Project, env: dict[str, str], *options: str) -> Process:
         program, *arguments = WORKERS[project.answers["task_queue"]]
-        command = [f"--chdir={project.path}", project.path / ".venv" / "bin" / program, *arguments]
+        command = [f"--chdir={project.path}", project.path / ".venv" / "bin" / program, *arguments, *options]
         name = f"worker-{len(workers) + 1}"
         workers.append(Process(["env", *command], tmp_path, name=name, env=clean_environment() | env))
         return workers[-1]
