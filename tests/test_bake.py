@@ -40,6 +40,8 @@ ALWAYS = set(
     apps/observability/__init__.py apps/observability/apps.py apps/observability/logs.py apps/observability/mail.py
     apps/observability/middleware.py apps/observability/request_ids.py apps/observability/sentry.py
     apps/operations/__init__.py apps/operations/apps.py apps/operations/checks.py
+    apps/operations/management/__init__.py apps/operations/management/commands/__init__.py
+    apps/operations/management/commands/migrate.py
     apps/pages/__init__.py apps/pages/urls.py apps/pages/views.py
     apps/security/__init__.py apps/security/guessing.py apps/security/middleware.py
     apps/users/__init__.py apps/users/admin.py apps/users/hashers.py apps/users/migrations/__init__.py
@@ -51,7 +53,7 @@ ALWAYS = set(
     templates/400.html templates/403.html templates/403_csrf.html templates/404.html templates/429.html
     templates/500.html templates/base.html templates/error.html templates/home.html templates/robots.txt templates/security.txt
     tests/conftest.py tests/test_development_settings.py tests/test_environment.py
-    tests/test_health.py tests/test_observability.py tests/test_operations.py tests/test_pages.py
+    tests/test_health.py tests/test_migrate.py tests/test_observability.py tests/test_operations.py tests/test_pages.py
     tests/test_production_settings.py tests/test_security.py tests/test_server.py tests/test_users.py
     """.split()
 )
@@ -102,10 +104,12 @@ OWNED = {
     ("media_storage", "filesystem"): {"data/.gitignore"},
     ("task_queue", "database"): {
         "apps/observability/task_ids.py",
+        "apps/operations/management/commands/db_worker.py",
         "apps/users/apps.py",
         "apps/users/tasks.py",
         "apps/users/welcome.py",
         "templates/mail/welcome.txt",
+        "tests/test_db_worker.py",
         "tests/test_task_ids.py",
         "tests/test_tasks.py",
     },

@@ -1,22 +1,19 @@
 """Tasks in production mode: enqueued on commit by a real request, run by a real worker, logged under the request's id."""
 
-import asyncio
 import json
 import re
 import signal
-import threading
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from tests.bakery import Project, clean_environment, production_environment
-from tests.services import SMTP, BlackHole, Process, Service, free_port, wait_until
+from tests.services import BlackHole, Mailbox, Process, Service, free_port, wait_until
 from tests.serving import Answer, Server, serve
 
 DATABASE = {"task_queue": "database", "interface": "asgi"}
@@ -206,28 +203,6 @@ BREAK = (
     "from django.db import connection as c; c.cursor().execute('ALTER TABLE users_user RENAME COLUMN email TO mail')"
 )
 MEND = "from django.db import connection as c; c.cursor().execute('ALTER TABLE users_user RENAME COLUMN mail TO email')"
-
-
-class Mailbox(SMTP):
-    """An SMTP sink that can keep whoever delivers waiting."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.arrived = threading.Event()
-        self._open = threading.Event()
-        self.release()
-
-    def hold(self) -> None:
-        self.arrived.clear()
-        self._open.clear()
-
-    def release(self) -> None:
-        self._open.set()
-
-    async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802
-        self.arrived.set()
-        await asyncio.to_thread(self._open.wait, 9)
-        return await super().handle_DATA(server, session, envelope)
 
 
 @dataclass

@@ -6,16 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.bakery import Project, production_environment
+from tests.bakery import Project, clean_environment, production_environment
 from tests.drill.instances import Instance
+from tests.services import Process
 
 DRILLED = {
     "wsgi": {"interface": "wsgi", "database": "postgresql", "cache": "redis", "task_queue": "celery", "api": "drf"},
     "asgi": {"interface": "asgi", "database": "postgresql", "cache": "redis", "task_queue": "database", "api": "ninja"},
     "wsgi mysql": {"interface": "wsgi", "database": "mysql", "cache": "memcached"},
     "asgi mysql": {"interface": "asgi", "database": "mysql", "cache": "memcached"},
+    "wsgi sqlite": {"interface": "wsgi", "database": "sqlite", "cache": "database"},
 }
 ADMIN = ("root", "correct horse battery")
+WORKERS = {
+    "database": ["python", "manage.py", "db_worker", "--no-startup-delay", "--interval=0.1"],
+    "celery": ["celery", "--app", "config.celery", "--quiet", "worker", "--concurrency=2"],
+}
 VIEWS = Path(__file__).with_name("views.py")
 
 
@@ -66,6 +72,23 @@ def start(tmp_path: Path):
     yield start
     for instance in instances:
         instance.kill()
+
+
+@pytest.fixture
+def start_worker(tmp_path: Path):
+    """Start a worker that runs a project's tasks; whatever is still running at the end of the test is stopped."""
+    workers: list[Process] = []
+
+    def start_worker(project: Project, env: dict[str, str], *options: str) -> Process:
+        program, *arguments = WORKERS[project.answers["task_queue"]]
+        command = [f"--chdir={project.path}", project.path / ".venv" / "bin" / program, *arguments, *options]
+        name = f"worker-{len(workers) + 1}"
+        workers.append(Process(["env", *command], tmp_path, name=name, env=clean_environment() | env))
+        return workers[-1]
+
+    yield start_worker
+    for worker in workers:
+        worker.stop()
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import os
 import time
 
 from django import forms
+from django.contrib.auth import get_user_model
+from django.contrib.auth.tokens import default_token_generator
 from django.contrib.contenttypes.models import ContentType
 from django.core import signing
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -50,6 +52,11 @@ def error(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("drilled")
 
 
+async def error_async(request: HttpRequest) -> HttpResponse:
+    """The same, in a coroutine."""
+    raise RuntimeError("drilled")
+
+
 class Upload(forms.Form):
     image = forms.ImageField()
 
@@ -69,6 +76,12 @@ def link(request: HttpRequest, signed: str) -> HttpResponse:
         return JsonResponse({"error": "bad signature"}, status=403)
 
 
+def reset(request: HttpRequest, username: str, token: str) -> HttpResponse:
+    """What a mail about a forgotten password leads to."""
+    user = get_user_model().objects.get(username=username)
+    return JsonResponse({}, status=200 if default_token_generator.check_token(user, token) else 403)
+
+
 urlpatterns = [
     path("ping/", ping),
     path("row/", row),
@@ -76,6 +89,8 @@ urlpatterns = [
     path("slow/<int:seconds>/", slow),
     path("slow-async/<int:seconds>/", slow_async),
     path("error/", error),
+    path("error-async/", error_async),
     path("upload/", upload),
     path("link/<str:signed>/", link),
+    path("reset/<str:username>/<str:token>/", reset),
 ]

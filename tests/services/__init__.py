@@ -16,7 +16,7 @@ from tests.services.redis import Redis
 from tests.services.s3 import S3
 from tests.services.sentry import SentrySink
 from tests.services.service import Server, Service
-from tests.services.smtp import SMTP
+from tests.services.smtp import SMTP, Mailbox
 
 __all__ = [
     "GCS",
@@ -26,6 +26,7 @@ __all__ = [
     "BlackHole",
     "Caddy",
     "Certificate",
+    "Mailbox",
     "MariaDB",
     "Memcached",
     "NotInstalledError",

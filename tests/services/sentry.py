@@ -11,7 +11,7 @@ ENVELOPES = "/api/1/envelope/"
 
 
 class SentrySink(Sink):
-    """An HTTP server for one DSN: `events` holds the error events it received."""
+    """An HTTP server for one DSN: `events` holds the error events it received, `envelopes` all that came, as bytes."""
 
     content_type = "application/json"
     answer = b"{}"
@@ -19,6 +19,7 @@ class SentrySink(Sink):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.events: list[dict] = []
+        self.envelopes: list[bytes] = []
 
     @property
     def dsn(self) -> str:
@@ -33,6 +34,7 @@ class SentrySink(Sink):
         """Keep the events of an envelope, in `events` and as JSON in the folder."""
         if path != ENVELOPES:
             raise LookupError(path)
+        self.envelopes.append(body)
         for kind, payload in _items(body):
             if kind == "event":
                 (self.folder / f"{len(self.events) + 1}.json").write_bytes(payload)

@@ -1,7 +1,9 @@
-"""An SMTP server that delivers to a list."""
+"""SMTP servers that deliver to a list."""
 
+import asyncio
 import email
 import email.policy
+import threading
 from email.message import EmailMessage
 from pathlib import Path
 from typing import cast
@@ -43,3 +45,25 @@ class SMTP(Service):
         (self.folder / f"{len(self.messages) + 1}.eml").write_bytes(content)
         self.messages.append(cast(EmailMessage, email.message_from_bytes(content, policy=email.policy.default)))
         return "250 OK"
+
+
+class Mailbox(SMTP):
+    """An SMTP sink that can keep whoever delivers waiting."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.arrived = threading.Event()
+        self._open = threading.Event()
+        self.release()
+
+    def hold(self) -> None:
+        self.arrived.clear()
+        self._open.clear()
+
+    def release(self) -> None:
+        self._open.set()
+
+    async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802
+        self.arrived.set()
+        await asyncio.to_thread(self._open.wait, 9)
+        return await super().handle_DATA(server, session, envelope)

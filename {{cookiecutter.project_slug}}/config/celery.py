@@ -105,12 +105,12 @@ def leave_request(task: Any, **kwargs: Any) -> None:
         end_request()
 
 
-@signals.worker_ready.connect
-def stop_quietly(sender: Any, **kwargs: Any) -> None:
-    """Celery would announce the end as plain text between the lines of JSON."""
+@signals.worker_init.connect
+def hear_signals_quietly(**kwargs: Any) -> None:
+    """Celery would announce each as plain text between the lines of JSON."""
     from celery.apps import worker
 
-    worker.install_worker_term_handler(sender.controller, verbose=False)  # type: ignore[attr-defined]
+    worker.safe_say = lambda *arguments: None
 
 
 @signals.worker_shutdown.connect

@@ -166,6 +166,9 @@ def test_a_read_only_shell_on_postgresql(production: Production) -> None:
 
 # %endif
 # %if cookiecutter.database == "mysql"
+READ_ONLY = " /*!50720 , transaction_read_only = ON */ /*M!100101 , tx_read_only = ON */"
+
+
 def test_mysql_is_strict_and_has_limits(production: Production) -> None:
     database = production(DATABASE_CONN_MAX_AGE="9", DATABASE_STATEMENT_TIMEOUT="4").DATABASES["default"]
     assert (database["CONN_MAX_AGE"], database["CONN_HEALTH_CHECKS"]) == (9, True)
@@ -178,13 +181,13 @@ def test_mysql_is_strict_and_has_limits(production: Production) -> None:
 def test_a_mysql_replica_is_read_only(production: Production) -> None:
     replica = production(DATABASE_REPLICA_URL="mariadb://u:p@replica.test/shop").DATABASES["replica"]
     assert replica["HOST"] == "replica.test"
-    assert "transaction_read_only = ON" in replica["OPTIONS"]["init_command"]
+    assert replica["OPTIONS"]["init_command"].endswith(READ_ONLY)
 
 
 def test_a_read_only_shell_on_mysql(production: Production) -> None:
     url = "mysql://u:p@shop.test/shop?init_command=SET+transaction_read_only=OFF"
     options = production(DJANGO_READ_ONLY="true", DATABASE_URL=url).DATABASES["default"]["OPTIONS"]
-    assert options["init_command"].endswith("transaction_read_only = ON")
+    assert options["init_command"].endswith(READ_ONLY)
 
 
 # %endif
@@ -206,6 +209,7 @@ def test_a_read_only_shell_on_sqlite(production: Production) -> None:
     url = "sqlite:////shop.sqlite3?init_command=PRAGMA+query_only=OFF"
     options = production(DJANGO_READ_ONLY="true", DATABASE_URL=url).DATABASES["default"]["OPTIONS"]
     assert options["init_command"].endswith("query_only=ON")
+    assert options["transaction_mode"] == "DEFERRED"
 
 
 # %endif

@@ -28,9 +28,6 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "axes",
-    # %if cookiecutter.task_queue == "database"
-    "django_tasks_db",
-    # %endif
     # %if cookiecutter.api != "none"
     "corsheaders",
     # %endif
@@ -49,6 +46,10 @@ INSTALLED_APPS = [
     "apps.operations",
     "apps.pages",
     "apps.users",
+    # %if cookiecutter.task_queue == "database"
+    # Behind apps.operations, whose db_worker takes the place of its own.
+    "django_tasks_db",
+    # %endif
 ]
 
 MIDDLEWARE = [

@@ -70,8 +70,8 @@ DATABASES["default"]["CONN_MAX_AGE"] = env.count("DATABASE_CONN_MAX_AGE", defaul
 # %endif
 DATABASES["default"]["OPTIONS"] = {
     # Readers never wait for the writer, and a writer waits its turn from the start of its transaction: one that
-    # began as a reader cannot wait, it fails at once with "database is locked".
-    "transaction_mode": "IMMEDIATE",
+    # began as a reader cannot wait, it fails at once with "database is locked". Who only reads may not take turns.
+    "transaction_mode": "DEFERRED" if READ_ONLY else "IMMEDIATE",
     "timeout": 5,
     **DATABASES["default"].get("OPTIONS", {}),
     # Not from the URL, which must not lift a read-only session.
@@ -138,15 +138,15 @@ for alias, database in DATABASES.items():
 for alias, database in DATABASES.items():
     variable = "DATABASE_REPLICA_URL" if alias == "replica" else "DATABASE_URL"
     env.require(variable, database.get("ENGINE") == "django.db.backends.mysql", "must begin with mysql://")
-    session = [
-        "sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')",
-        "innodb_lock_wait_timeout = 10",
-        # Only MySQL reads the first comment and counts in milliseconds, only MariaDB the second and counts in seconds.
-        f"wait_timeout = 28800 /*!50708 , max_execution_time = {STATEMENT_TIMEOUT_S * 1000} */"
-        f" /*M!100101 , max_statement_time = {STATEMENT_TIMEOUT_S} */",
-    ]
+    # Only MySQL reads the first comment and counts in milliseconds, only MariaDB the second and counts in seconds.
+    session = (
+        "sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES'), innodb_lock_wait_timeout = 10, wait_timeout = 28800"
+        f" /*!50708 , max_execution_time = {STATEMENT_TIMEOUT_S * 1000} */"
+        f" /*M!100101 , max_statement_time = {STATEMENT_TIMEOUT_S} */"
+    )
     if READ_ONLY or alias == "replica":
-        session.append("transaction_read_only = ON")
+        # Before 11.1 MariaDB knows the old name only, which MySQL has dropped.
+        session += " /*!50720 , transaction_read_only = ON */ /*M!100101 , tx_read_only = ON */"
     database["CONN_HEALTH_CHECKS"] = True
     # %if cookiecutter.interface == "wsgi"
     database["CONN_MAX_AGE"] = env.count("DATABASE_CONN_MAX_AGE", default=60)
@@ -159,7 +159,7 @@ for alias, database in DATABASES.items():
         "connect_timeout": 5,
         **database.get("OPTIONS", {}),
         # Not from the URL, which must not lift a timeout or a read-only session.
-        "init_command": f"SET {', '.join(session)}",
+        "init_command": f"SET {session}",
     }
     if STATEMENT_TIMEOUT_S:
         # A peer that no longer answers is given up soon after its statement should have been stopped.
@@ -341,6 +341,8 @@ LOGGING["formatters"]["json"]["reserved_attrs"].append("color_message")
 # The arguments of a task are in this field, and in the pool's lines at DEBUG.
 LOGGING["formatters"]["json"]["reserved_attrs"].append("data")
 LOGGING["loggers"]["celery.pool"] = {"level": "INFO"}
+# The pool of processes tells of one that was lost by a logger that hands nothing on.
+LOGGING["loggers"]["multiprocessing"] = {"handlers": ["stdout"], "level": "INFO", "propagate": False}
 # %endif
 # %if cookiecutter.media_storage == "s3"
 # At DEBUG it writes the contents of requests.

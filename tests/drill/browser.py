@@ -1,0 +1,53 @@
+"""Somebody who keeps cookies and fills in forms, behind the proxy."""
+
+import itertools
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from http.cookies import SimpleCookie
+
+from tests.drill.instances import PUBLIC, Instance
+from tests.serving import Answer
+
+_addresses = (f"198.51.100.{number}" for number in itertools.count(1))
+
+
+class Browser:
+    """A browser at an address that nobody else has, which asks the instance that it is at."""
+
+    def __init__(self, instance: Instance, address: str = "") -> None:
+        self.instance = instance
+        self.address = address or next(_addresses)
+        self.cookies: dict[str, str] = {}
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self._ask(path, None, headers)
+
+    def submit(self, path: str, **fields: str) -> Answer:
+        """Fill in the form of a page and send it to the same address."""
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.get(path).text)[1]
+        return self._ask(path, {"csrfmiddlewaretoken": token} | fields, {"Origin": "https://shop.test"})
+
+    def log_in(self, username: str, password: str) -> int:
+        """The status of the answer: 302 lets in, 200 shows the form again, 429 is locked out."""
+        return self.submit("/admin/login/", username=username, password=password).status
+
+    def is_logged_in(self) -> bool:
+        return self.get("/admin/").status == 200
+
+    def _ask(self, path: str, fields: dict[str, str] | None, headers: dict[str, str]) -> Answer:
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        request = urllib.request.Request(
+            self.instance.server.url + path,
+            data=None if fields is None else urllib.parse.urlencode(fields).encode(),
+            headers=PUBLIC | {"X-Forwarded-For": self.address, "Cookie": cookies} | headers,
+        )
+        try:
+            with self.instance.server.opener.open(request, timeout=15) as response:
+                answer = Answer(response)
+        except urllib.error.HTTPError as error:
+            answer = Answer(error)
+        for line in answer.headers.get_all("Set-Cookie", []):
+            self.cookies |= {name: morsel.value for name, morsel in SimpleCookie(line).items()}
+        return answer

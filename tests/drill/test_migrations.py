@@ -1,0 +1,75 @@
+"""Migrations: four instances migrate an empty database at the same moment.
+
+Each migration runs once and all four end well. One that fails is named in a line, and leaves no lock behind.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.bakery import clean_environment
+from tests.drill import every_interface_and_server, only_wsgi
+from tests.services import Process
+
+# Seconds, and less than the last one waits: nobody waits in a statement.
+IMPATIENT = {"DATABASE_STATEMENT_TIMEOUT": "2"}
+WAITING = "another process migrates this database"
+
+
+@every_interface_and_server
+def test_four_migrate_at_the_same_moment(project, env, database, tmp_path, report):
+    report(drill(project, env | IMPATIENT | {"DATABASE_URL": database.create_database()}, tmp_path))
+
+
+@only_wsgi
+def test_four_migrate_one_file_at_the_same_moment(project, env, tmp_path):
+    # As in development, whatever serves production.
+    settings = {"DJANGO_SETTINGS_MODULE": "config.settings.development"}
+    drill(project, env | settings | {"DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}, tmp_path)
+
+
+@every_interface_and_server
+def test_a_migration_that_fails_is_named_in_one_line_and_leaves_no_lock(project, env, database):
+    url = database.create_database()
+    name = url.rpartition("/")[2]
+    database.query("CREATE TABLE django_session (in_the_way integer)", name)
+
+    failed = project.manage("migrate", env=env | {"DATABASE_URL": url}, check=False)
+
+    assert failed.returncode == 1
+    end = "was undone" if project.answers["database"] == "postgresql" else "may be applied in part"
+    error = rf"CommandError: sessions.0001_initial failed and {end}: \w+Error: .*django_session.* already exists.*\n"
+    assert re.fullmatch(error, failed.stderr), failed.stderr
+    assert "Applying sessions.0001_initial... FAILED\n" in failed.stdout
+
+    database.query("DROP TABLE django_session", name)
+    assert WAITING not in project.manage("migrate", env=env | {"DATABASE_URL": url}).stdout
+
+
+@only_wsgi
+def test_instances_that_all_migrate_are_noticed(project, env, database, tmp_path, break_promise):
+    broken = break_promise(
+        "apps/operations/management/commands/migrate.py", "if only_looks else only_one(connection)", ""
+    )
+    with pytest.raises(AssertionError, match="ended with 1"):
+        drill(broken, env | {"DATABASE_URL": database.create_database()}, tmp_path)
+
+
+def drill(project, env: dict[str, str], folder: Path) -> str:
+    command = [project.path / ".venv" / "bin" / "python", project.path / "manage.py", "migrate"]
+    instances = [
+        Process(command, folder, name=f"instance-{number}", env=clean_environment() | env) for number in range(1, 5)
+    ]
+    for instance in instances:
+        status = instance.wait(60)
+        instance.stop()
+        assert status == 0, f"{instance.name} ended with {status}:\n{instance.log}"
+    applied = Counter(re.findall(r"Applying (\S+)\.\.\. OK", "".join(instance.log for instance in instances)))
+    assert len(applied) > 20
+    assert set(applied.values()) == {1}
+    assert sum("Applying" in instance.log for instance in instances) == 1
+    waited = sum(WAITING in instance.log for instance in instances)
+    assert waited > 0, "nobody came at the same moment"
+    return f"{len(applied)} migrations once each, status 0 four times, {waited} waited"

@@ -1,0 +1,132 @@
+"""Read-only shell: the database refuses every write of a shell with DJANGO_READ_ONLY.
+
+Through the ORM, as raw SQL, inside a transaction, as a change of tables; reading goes on. It keeps accidents out: a role
+that may write can also lift the session's own setting, and the figure says by which words.
+"""
+
+import json
+import re
+
+import pytest
+
+from tests.drill import every_interface_and_server, only_sqlite, only_wsgi
+
+WRITES = {
+    "postgresql": [
+        "INSERT INTO django_session VALUES ('a', 'b', now())",
+        "WITH gone AS (DELETE FROM users_user RETURNING id) SELECT count(*) FROM gone",
+        "SELECT nextval('users_user_id_seq')",
+        "COPY django_session FROM STDIN",
+        "SELECT * FROM users_user FOR UPDATE",
+        "CREATE TABLE new (id integer)",
+        "SELECT * INTO new FROM users_user",
+        "CREATE EXTENSION hstore",
+        "DO $$ BEGIN UPDATE users_user SET first_name = 'Eve'; END $$",
+    ],
+    "mysql": [
+        "REPLACE INTO django_session VALUES ('a', 'b', '2030-01-01')",
+        "DELETE users_user FROM users_user",
+        "LOAD DATA LOCAL INFILE '/dev/null' INTO TABLE django_session",
+        "CREATE TABLE new (id integer)",
+        "CREATE TABLE new AS SELECT * FROM users_user",
+        "ALTER TABLE users_user ADD COLUMN new integer",
+        "RENAME TABLE users_user TO new",
+        "OPTIMIZE TABLE users_user",
+        "BEGIN NOT ATOMIC UPDATE users_user SET first_name = 'Eve'; END",
+    ],
+    "sqlite": [
+        "REPLACE INTO django_session VALUES ('a', 'b', '2030-01-01')",
+        "CREATE TABLE new (id integer)",
+        "CREATE TABLE new AS SELECT * FROM users_user",
+        "ALTER TABLE users_user ADD COLUMN new integer",
+        "REINDEX",
+        "PRAGMA user_version = 7",
+    ],
+}
+ANYWHERE = ["UPDATE users_user SET first_name = 'Eve'", "DELETE FROM users_user", "DROP TABLE users_user"]
+LIFTS = {
+    "postgresql": ["SET default_transaction_read_only = off", "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE"],
+    "mysql": ["SET SESSION TRANSACTION READ WRITE"],
+    "sqlite": ["PRAGMA query_only = OFF"],
+}
+TRY = """
+import json, sys
+from django.db import connection, transaction
+from apps.users.models import User
+
+def run(*statements):
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+def together(*statements):
+    with transaction.atomic():
+        User.objects.count()
+        run(*statements)
+
+writes, lifts = json.loads('''INPUT''')
+attempts = {
+    "create": lambda: User.objects.create(username="eve"),
+    "bulk_create": lambda: User.objects.bulk_create([User(username="eve")]),
+    "update": lambda: User.objects.update(first_name="Eve"),
+    "save": lambda: User.objects.get(username="root").save(),
+    "delete": lambda: User.objects.all().delete(),
+    **{statement: lambda statement=statement: run(statement) for statement in writes},
+    **{f"in a transaction: {statement}": lambda statement=statement: together(statement) for statement in writes},
+    **{lift: lambda lift=lift: run(lift, "UPDATE users_user SET first_name = first_name WHERE 1 = 0") for lift in lifts},
+}
+with transaction.atomic():
+    assert User.objects.count()
+told = {}
+for name, attempt in attempts.items():
+    try:
+        attempt()
+        told[name] = None
+    except Exception as error:
+        told[name] = f"{type(error).__name__}: {error}"
+    connection.close()
+print(json.dumps(told))
+"""
+LOOK = """
+from django.db import connection
+from apps.users.models import User
+print(connection.introspection.table_names(), list(User.objects.order_by("pk").values_list()))
+"""
+
+
+@every_interface_and_server
+def test_no_write_gets_through(project, env, report):
+    report(drill(project, env))
+
+
+@only_sqlite
+def test_no_write_gets_through_to_a_file(project, env, report):
+    report(drill(project, env))
+
+
+@only_wsgi
+def test_a_shell_that_can_write_is_noticed(project, env, database, break_promise):
+    broken = break_promise("config/settings/production.py", 'READ_ONLY or alias == "replica"', 'alias == "replica"')
+    spare = env | {"DATABASE_URL": database.create_database()}
+    project.manage("migrate", env=spare)
+    shell(project, spare, "from apps.users.models import User; User.objects.create(username='root')")
+    with pytest.raises(AssertionError, match="not refused"):
+        drill(broken, spare)
+
+
+def drill(project, env: dict[str, str]) -> str:
+    kind = project.answers["database"]
+    writes, lifts = [*WRITES[kind], *ANYWHERE], LIFTS[kind]
+    before = shell(project, env, LOOK)
+    script = TRY.replace("INPUT", json.dumps([writes, lifts]).replace("\\", "\\\\"))
+    told = json.loads(shell(project, env | {"DJANGO_READ_ONLY": "1"}, script).splitlines()[-1])
+    lifted = [lift for lift in lifts if told.pop(lift) is None]
+    # Whatever fails for another reason would prove nothing.
+    through = {name: error for name, error in told.items() if not re.search("read.?only", error or "", re.IGNORECASE)}
+    assert not through, f"not refused: {through}"
+    assert shell(project, env, LOOK) == before
+    return f"{len(told)} writes refused; lifted by {' and by '.join(lifted) or 'nothing'}"
+
+
+def shell(project, env: dict[str, str], script: str) -> str:
+    return project.manage("shell", "--no-imports", "-c", script, env=env).stdout
