@@ -31,7 +31,7 @@ def test_inline_style_is_noticed(project, env, start, page, break_promise, tmp_p
     broken = break_promise("templates/error.html", '<p class="lead">', '<p class="lead" style="color: red">')
     with (
         Caddy(tmp_path / "caddy", "shop.test", start(broken, env).port) as caddy,
-        pytest.raises(AssertionError, match="404: .* inline style"),
+        pytest.raises(AssertionError, match=r"404: .* inline style"),
     ):
         drill(page, caddy.url)
 
