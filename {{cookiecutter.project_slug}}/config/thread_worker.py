@@ -23,17 +23,21 @@ class Worker(ThreadWorker):
             return super().handle(conn)
         finally:
             slow_clients.heads.pop(conn.sock, None)
+            slow_clients.ended.discard(conn.sock)
 
     def notify(self) -> None:
         """Called by the main thread once a second or more often."""
         super().notify()
-        for connection in slow_clients.overdue(slow_clients.heads):
+        late_heads = slow_clients.overdue(slow_clients.heads, self.cfg.threads)
+        late_bodies = slow_clients.overdue(slow_clients.bodies, self.cfg.threads)
+        for connection in late_heads:
             slow_clients.heads.pop(connection, None)
             self.log.warning("A request did not arrive in time")
             with contextlib.suppress(OSError):
                 write_error(connection, 408, "Request Timeout", "")
             stop_reading(connection)
-        for connection in slow_clients.overdue(slow_clients.bodies):
+        for connection in late_bodies:
+            slow_clients.ended.add(connection)
             stop_reading(connection)
 
 

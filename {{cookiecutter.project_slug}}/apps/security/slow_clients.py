@@ -11,11 +11,14 @@ from typing import Any, Protocol
 from django.core.exceptions import SuspiciousOperation
 
 TIMEOUT_S = 20.0  # for the head, and for each piece of the body
+HURRY_S = 2.0  # the same, while all threads wait for clients and none is left for anybody else
 PIECE_BYTES = 64 * 1024
 
 # Since when a thread waits for the rest of a head, or for the next piece of a body.
 heads: dict[socket, float] = {}
 bodies: dict[socket, float] = {}
+# Those whose time was up.
+ended: set[socket] = set()
 
 type Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -29,9 +32,9 @@ class SlowBodyError(SuspiciousOperation):
     """The client did not send its body in time; Django answers 400."""
 
 
-def overdue(waiting: dict[socket, float]) -> list[socket]:
-    """The sockets whose time is up."""
-    since = monotonic() - TIMEOUT_S
+def overdue(waiting: dict[socket, float], threads: int) -> list[socket]:
+    """The sockets whose time is up, where the worker has so many threads."""
+    since = monotonic() - (HURRY_S if len(heads) + len(bodies) >= threads else TIMEOUT_S)
     return [connection for connection, began in list(waiting.items()) if began < since]
 
 
@@ -49,12 +52,12 @@ class TimedBody:
         return self.take(self.stream.readline, min(size, PIECE_BYTES))
 
     def take(self, read: Callable[[int], bytes], size: int) -> bytes:
-        began = bodies[self.connection] = monotonic()
+        bodies[self.connection] = monotonic()
         try:
             data = read(size)
         finally:
             bodies.pop(self.connection, None)
-        if len(data) < size and monotonic() - began > TIMEOUT_S:
+        if self.connection in ended:
             raise SlowBodyError("The body did not arrive in time")
         return data
 
