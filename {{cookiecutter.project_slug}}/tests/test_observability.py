@@ -123,7 +123,11 @@ def test_a_refused_request_is_one_short_line(client: Client, lines: Lines) -> No
 
 
 def test_a_line_is_short_whatever_the_client_sends(send: "Send", lines: Lines) -> None:
-    send("GET", "/%0A" + "%01" * 5000, headers={"host": "\xff" * 5000, "user-agent": '"' * 5000})
+    send(
+        "GET",
+        "/%0A" + "%01" * 5000,
+        headers={"host": "\xff" * 5000, "user-agent": '"' * 5000, "x-request-id": "a" * 128},
+    )
     [line] = lines()
     assert line["path"].startswith("/%0A%01%01")
     assert len(json.dumps(line)) < 1000

@@ -15,7 +15,7 @@ from apps.observability.request_ids import current_request_id
 
 # What stands for itself in JSON.
 SAFE = " !#$&'()*+,/:;<=>?@[]^`{|}~%"
-LONGEST_REASON = 160  # characters
+LONGEST_REASON = 120  # characters
 QUERY_STRING = re.compile(r"\?\S*")
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")

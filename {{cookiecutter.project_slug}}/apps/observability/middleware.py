@@ -17,8 +17,8 @@ from apps.observability.request_ids import begin_request
 CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that left before the answer
 
 # Characters, so that a line stays short whatever a client sends.
-LONGEST_PATH = 200
-LONGEST_USER_AGENT = 160
+LONGEST_PATH = 160
+LONGEST_USER_AGENT = 140
 
 logger = logging.getLogger("access")
 
