@@ -11,7 +11,7 @@ from pathlib import Path
 
 # What each answer brings. A listed path stays if any of its answers was given; an unlisted path always stays.
 TABLE = """
-interface=wsgi            config/wsgi.py tests/test_wsgi.py
+interface=wsgi            apps/security/slow_clients.py config/thread_worker.py config/wsgi.py tests/test_wsgi.py
 interface=asgi            apps/pages/static.py apps/security/bodies.py config/asgi.py config/uvicorn_worker.py tests/test_asgi.py
 database=postgresql       compose.yaml config/routers.py tests/test_routers.py
 database=mysql            compose.yaml config/routers.py tests/test_routers.py
@@ -25,7 +25,7 @@ media_storage=azure       apps/operations/azure.py tests/test_azure.py
 media_storage=filesystem  data
 task_queue=database       apps/observability/task_ids.py apps/operations/management/commands/db_worker.py apps/users/apps.py apps/users/tasks.py apps/users/welcome.py templates/mail tests/test_db_worker.py tests/test_task_ids.py tests/test_tasks.py
 task_queue=celery         apps/operations/tasks.py apps/users/apps.py apps/users/tasks.py apps/users/welcome.py compose.yaml config/celery.py templates/mail tests/test_celery.py tests/test_tasks.py
-api=drf                   apps/api apps/api/authentication.py apps/api/pagination.py apps/api/serializers.py apps/api/urls.py apps/api/views.py static/js templates/api tests/test_api.py
+api=drf                   apps/api apps/api/authentication.py apps/api/pagination.py apps/api/parsers.py apps/api/serializers.py apps/api/urls.py apps/api/views.py static/js templates/api tests/test_api.py
 api=ninja                 apps/api apps/api/endpoints.py apps/api/security.py apps/api/users.py static/js templates/api tests/test_api.py
 metrics=prometheus        apps/observability/metrics.py config/metrics_server.py deploy tests/test_metrics.py
 metrics=opentelemetry     apps/observability/outages.py apps/observability/telemetry.py tests/test_telemetry.py

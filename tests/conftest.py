@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, sync_playwright
 
 from tests.bakery import Project
 from tests.services import (
@@ -21,6 +22,7 @@ from tests.services import (
     Redis,
     SentrySink,
 )
+from tests.services.process import find_program
 
 
 @pytest.fixture(scope="session")
@@ -112,6 +114,19 @@ class Services:
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     with ExitStack() as stack:
         yield Services(tmp_path_factory.mktemp("services"), stack)
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page of a browser that takes shop.test for this machine."""
+    arguments = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
+    rules = ["--no-first-run", "--no-proxy-server", "--host-resolver-rules=MAP shop.test 127.0.0.1"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=find_program("chromium", "chromium"), args=[*arguments.split(), *rules]
+        )
+        yield browser.new_page(ignore_https_errors=True)
+        browser.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -10,11 +10,9 @@ from http.cookies import SimpleCookie
 
 import pytest
 from openapi_spec_validator import validate
-from playwright.sync_api import Page, sync_playwright
 
 from tests.bakery import Project, production_environment
 from tests.services import Caddy, Redis, free_port
-from tests.services.process import find_program
 from tests.serving import Answer, Server, serve
 
 ME = "/api/v1/users/me/"
@@ -210,19 +208,6 @@ def api(project, env, token, tmp_path_factory) -> Iterator[Server]:
     with serve(project, env, tmp_path_factory.mktemp("server")) as server:
         yield server
     assert token not in server.process.log
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    """A page of a browser that takes shop.test for this machine."""
-    arguments = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-    rules = ["--no-first-run", "--no-proxy-server", "--host-resolver-rules=MAP shop.test 127.0.0.1"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_program("chromium", "chromium"), args=[*arguments.split(), *rules]
-        )
-        yield browser.new_page(ignore_https_errors=True)
-        browser.close()
 
 
 def ask(server: Server, method: str, path: str, body: object = None, **headers: str) -> Answer:

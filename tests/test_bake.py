@@ -43,7 +43,7 @@ ALWAYS = set(
     apps/operations/management/__init__.py apps/operations/management/commands/__init__.py
     apps/operations/management/commands/migrate.py
     apps/pages/__init__.py apps/pages/urls.py apps/pages/views.py
-    apps/security/__init__.py apps/security/guessing.py apps/security/middleware.py
+    apps/security/__init__.py apps/security/content_types.py apps/security/guessing.py apps/security/middleware.py
     apps/users/__init__.py apps/users/admin.py apps/users/hashers.py apps/users/migrations/__init__.py
     config/__init__.py config/env.py config/serve.py config/server.py config/urls.py
     config/settings/__init__.py config/settings/base.py config/settings/development.py
@@ -70,7 +70,12 @@ API = {
     "tests/test_api.py",
 }
 OWNED = {
-    ("interface", "wsgi"): {"config/wsgi.py", "tests/test_wsgi.py"},
+    ("interface", "wsgi"): {
+        "apps/security/slow_clients.py",
+        "config/thread_worker.py",
+        "config/wsgi.py",
+        "tests/test_wsgi.py",
+    },
     ("interface", "asgi"): {
         "apps/pages/static.py",
         "apps/security/bodies.py",
@@ -128,6 +133,7 @@ OWNED = {
     | {
         "apps/api/authentication.py",
         "apps/api/pagination.py",
+        "apps/api/parsers.py",
         "apps/api/serializers.py",
         "apps/api/urls.py",
         "apps/api/views.py",

@@ -166,7 +166,8 @@ def test_serves_in_production_mode_and_logs_json(project, env, tmp_path):
     lines = [json.loads(line) for line in server.process.log.splitlines()]
     assert all({"timestamp", "level", "logger", "message"} <= line.keys() for line in lines)
     troubles = [line for line in lines if line["level"] in ("WARNING", "ERROR", "CRITICAL") or "exc_info" in line]
-    assert [line["logger"] for line in troubles] == ["django.security.DisallowedHost"]
+    assert [line["logger"] for line in troubles] == ["access"]
+    assert "'evil.test'" in troubles[0]["refusal"]
     assert "s3cret" not in server.process.log
     accesses = [line for line in lines if line["logger"] == "access"]
     assert "/health/ready/" not in {line["path"] for line in accesses}

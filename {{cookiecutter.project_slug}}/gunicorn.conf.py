@@ -78,7 +78,7 @@ logger_class = Logger
 preload_app = True
 workers = server.WORKERS
 # %if cookiecutter.interface == "wsgi"
-worker_class = "gthread"
+worker_class = "config.thread_worker.Worker"
 # %if cookiecutter.database == "postgresql"
 worker_exit = close_pools
 # %elif cookiecutter.metrics == "opentelemetry"

@@ -35,7 +35,7 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     urls = project.path / "config" / "urls.py"
     urls.write_text(urls.read_text() + '\nurlpatterns.append(path("drill/", include("apps.drill")))\n')
     project.sync()
-    project.uv("pip", "install", "--quiet", "pillow==12.0.0")
+    project.uv("pip", "install", "--quiet", "--python", ".venv", "pillow==12.0.0")
     return project
 
 

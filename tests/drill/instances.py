@@ -73,6 +73,12 @@ class Instance:
         return [json.loads(line) for line in self.process.log.splitlines()]
 
     @property
+    def requests(self) -> int:
+        """How many it has answered since its first start, without probes."""
+        assert self.process
+        return self.process.log.count('"logger": "access"')
+
+    @property
     def workers(self) -> list[int]:
         """The ids of the worker processes."""
         assert self.process
@@ -100,6 +106,8 @@ class Load:
     path: str
     clients: int = 8
     pause: float = 0.0  # seconds between an answer and the next request of a client
+    body: bytes | None = None  # sent with POST
+    keeps_connections: bool = True
     answers: Counter[int] = field(default_factory=Counter)
     failures: list[tuple[float, str]] = field(default_factory=list)  # when (time.monotonic), and what
 
@@ -132,9 +140,11 @@ class Load:
         while not self._over.is_set():
             started = time.monotonic()
             try:
-                connection.request("GET", self.path, headers=PUBLIC)
+                connection.request("GET" if self.body is None else "POST", self.path, self.body, headers=PUBLIC)
                 response = connection.getresponse()
                 response.read()
+                if not self.keeps_connections:
+                    connection.close()
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 self.failures.append((started, f"no answer: {error!r}"))

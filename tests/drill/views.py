@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.contenttypes.models import ContentType
 from django.core import signing
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
@@ -47,6 +48,12 @@ async def slow_async(request: HttpRequest, seconds: int) -> HttpResponse:
     return JsonResponse({"slept": seconds})
 
 
+@csrf_exempt
+def body(request: HttpRequest) -> HttpResponse:
+    """A body of any kind, read whole."""
+    return JsonResponse({"bytes": len(request.body)})
+
+
 def error(request: HttpRequest) -> HttpResponse:
     """An error that nobody has foreseen."""
     raise RuntimeError("drilled")
@@ -55,6 +62,16 @@ def error(request: HttpRequest) -> HttpResponse:
 async def error_async(request: HttpRequest) -> HttpResponse:
     """The same, in a coroutine."""
     raise RuntimeError("drilled")
+
+
+def forbidden(request: HttpRequest) -> HttpResponse:
+    """What this user may not see."""
+    raise PermissionDenied
+
+
+def suspicious(request: HttpRequest) -> HttpResponse:
+    """What nobody would ask for."""
+    raise SuspiciousOperation("drilled")
 
 
 class Upload(forms.Form):
@@ -88,8 +105,11 @@ urlpatterns = [
     path("row-async/", row_async),
     path("slow/<int:seconds>/", slow),
     path("slow-async/<int:seconds>/", slow_async),
+    path("body/", body),
     path("error/", error),
     path("error-async/", error_async),
+    path("forbidden/", forbidden),
+    path("suspicious/", suspicious),
     path("upload/", upload),
     path("link/<str:signed>/", link),
     path("reset/<str:username>/<str:token>/", reset),

@@ -2,11 +2,12 @@
 
 from tests.services.azure import Azure
 from tests.services.blackhole import BlackHole
-from tests.services.caddy import Caddy
+from tests.services.caddy import Caddy, CaddyBalancer
 from tests.services.certificate import Certificate
 from tests.services.gcs import GCS
 from tests.services.memcached import Memcached
 from tests.services.mysql import MariaDB
+from tests.services.nginx import Nginx
 from tests.services.otlp import OTLPReceiver
 from tests.services.postgresql import PostgreSQL
 from tests.services.process import NotInstalledError, Process, free_port, wait_until
@@ -25,10 +26,12 @@ __all__ = [
     "Azure",
     "BlackHole",
     "Caddy",
+    "CaddyBalancer",
     "Certificate",
     "Mailbox",
     "MariaDB",
     "Memcached",
+    "Nginx",
     "NotInstalledError",
     "OTLPReceiver",
     "PostgreSQL",

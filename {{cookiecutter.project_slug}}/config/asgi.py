@@ -9,6 +9,7 @@ from django.core.asgi import get_asgi_application
 from django.core.cache import caches
 
 from apps.security.bodies import Receive, Send, limit_body
+from apps.security.content_types import readable
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
@@ -24,7 +25,12 @@ async def application(scope: dict[str, Any], receive: Receive, send: Send) -> No
     if scope["type"] == "lifespan":
         await live(receive, send)
     else:
-        await django_application(scope, receive, send)
+        headers = [(name, read_type(value) if name == b"content-type" else value) for name, value in scope["headers"]]
+        await django_application({**scope, "headers": headers}, receive, send)
+
+
+def read_type(content_type: bytes) -> bytes:
+    return readable(content_type.decode("latin-1")).encode("latin-1")
 
 
 # %if cookiecutter.database == "postgresql"

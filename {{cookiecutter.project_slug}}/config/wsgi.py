@@ -1,16 +1,27 @@
 """The WSGI application that Gunicorn serves; gunicorn.conf.py says how."""
 
 import os
+from collections.abc import Callable, Iterable
 from importlib import import_module
+from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
 from django.core.wsgi import get_wsgi_application
 
+from apps.security.content_types import readable
+from apps.security.slow_clients import time_body
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
-application = get_wsgi_application()
+django_application = time_body(get_wsgi_application())
 
 # A view that cannot be imported ends the start, not the first request; and the workers share what is loaded here.
 import_module(settings.ROOT_URLCONF)
 caches.all()
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Django, which is handed nothing that it cannot read."""
+    environ["CONTENT_TYPE"] = readable(environ.get("CONTENT_TYPE", ""))
+    return django_application(environ, start_response)

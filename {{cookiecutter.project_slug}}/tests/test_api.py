@@ -101,10 +101,10 @@ def test_a_name_that_cannot_be_one(client: Client, token: str, name: object) -> 
     assert (response.status_code, is_json(response)) == (INVALID, True)
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", "\x80"])
+@pytest.mark.parametrize("body", ["{", "[]", "null", "NaN", "\x80", pytest.param("[" * 100_000, id="deep")])
 def test_a_body_that_is_no_object(client: Client, token: str, body: str) -> None:
     response = client.patch(ME, body, content_type="application/json", headers=bearer(token))
-    assert response.status_code in (200, 400, 422)
+    assert response.status_code in (400, 422)
     assert is_json(response)
 
 

@@ -1,5 +1,6 @@
 """The application as an ASGI server calls it, and the static files that never leave the event loop."""
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,12 @@ from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
 from django.test import AsyncClient, Client
 from pytest_django.fixtures import Settings
+from uvicorn import Config
+from uvicorn.server import ServerState
 
 from apps.pages.static import CHUNK_BYTES
+from apps.security import bodies
+from config import uvicorn_worker
 from config.asgi import application
 
 LARGE = os.urandom(2 * CHUNK_BYTES + 1)
@@ -45,6 +50,44 @@ def test_a_body_that_becomes_too_large_is_cut_and_its_rest_thrown_away() -> None
     piece = {"type": "http.request", "body": bytes(10 * 1024 * 1024), "more_body": True}
     start, _ = converse(request_for("/", (b"transfer-encoding", b"chunked")), piece, piece, piece, piece)
     assert start["status"] == 413
+
+
+def test_a_body_that_does_not_arrive_in_time_is_answered_with_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "TIMEOUT_S", 0.05)
+    piece = {"type": "http.request", "body": b"half", "more_body": True}
+    start, _ = converse(request_for("/", (b"content-length", b"8")), piece)
+    assert start["status"] == 408
+
+
+def test_each_piece_of_a_body_has_time_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "PIECE_BYTES", 4)
+    piece = {"type": "http.request", "body": b"half", "more_body": True}
+    start, _ = converse(request_for("/"), piece, piece, {"type": "http.request", "body": b""})
+    assert start["status"] == 200
+
+
+def test_a_content_type_that_django_cannot_read_is_not_known() -> None:
+    start, _ = converse(request_for("/", (b"content-type", b"a/b; c*=evil''%ff")), {"type": "http.request"})
+    assert start["status"] == 200
+
+
+@pytest.mark.parametrize(
+    ("pieces", "status"),
+    [
+        pytest.param([b"GET / HTTP/1.1\r\nX: ", *[b"a" * 40_000] * 2], b"431", id="a header without an end"),
+        pytest.param([b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n\r\n"], b"431", id="a huge header"),
+        pytest.param([b"GET / HTTP/1.1\r\n" + b"X: a\r\n" * 101 + b"\r\n"], b"431", id="many headers"),
+        pytest.param([b"evil\r\n\r\n"], b"400", id="not HTTP"),
+        pytest.param([b"GET / HTTP/1.1\r\n"], b"408", id="a head that does not arrive in time"),
+        pytest.param([b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"], b"200", id="an upgrade"),
+    ],
+)
+def test_the_head_of_a_request_is_limited(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, pieces: list[bytes], status: bytes
+) -> None:
+    monkeypatch.setattr(uvicorn_worker, "HEAD_TIMEOUT_S", 0.05)
+    assert talk(*pieces).startswith(b"HTTP/1.1 " + status)
+    assert len(caplog.messages) == (status != b"200")
 
 
 def test_a_body_within_the_limit_arrives_whole() -> None:
@@ -123,6 +166,48 @@ def request_for(path: str, *headers: tuple[bytes, bytes], method: str = "GET") -
         "client": ("127.0.0.1", 50000),
         "server": ("127.0.0.1", 8000),
     }
+
+
+class Transport(asyncio.Transport):
+    """What uvicorn writes to, kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.answered = asyncio.Event()
+
+    def write(self, data: Any) -> None:
+        self.written += data
+        self.answered.set()
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+
+@async_to_sync
+async def talk(*pieces: bytes) -> bytes:
+    """What uvicorn answers to these bytes."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    config = Config(answer, log_config=None, access_log=False)
+    config.load()
+    protocol = uvicorn_worker.Protocol(config, ServerState(), {})
+    transport = Transport()
+    protocol.connection_made(transport)
+    for piece in pieces:
+        protocol.data_received(piece)
+    await asyncio.wait_for(transport.answered.wait(), 5)
+    protocol.connection_lost(None)
+    return transport.written
 
 
 @async_to_sync

@@ -74,6 +74,18 @@ def test_a_cache_that_forgets_is_not_ready(settings: Settings) -> None:
         check()
 
 
+def test_workers_may_check_at_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    write = LocMemCache.set
+
+    def write_and_let_another_check(*arguments: Any, **options: Any) -> None:
+        write(*arguments, **options)
+        monkeypatch.undo()
+        check()
+
+    monkeypatch.setattr(LocMemCache, "set", write_and_let_another_check)
+    check()
+
+
 def test_a_server_that_answers_is_a_cache_like_any_other(cache: BaseCache) -> None:
     cache.set("one", 1)
     assert cache.add("two", 2)

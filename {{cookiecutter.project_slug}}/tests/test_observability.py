@@ -116,10 +116,28 @@ def test_djangos_lines_hold_no_query_string(client: Client, lines: Lines) -> Non
 
 def test_a_refused_request_is_one_short_line(client: Client, lines: Lines) -> None:
     client.get("/", headers={"host": "evil.test"})
-    [line] = [line for line in lines() if line["logger"] == "django.security.DisallowedHost"]
-    assert line["message"].startswith("Invalid HTTP_HOST header: 'evil.test'")
-    assert line["level"] == "WARNING"
+    [line] = lines()
+    assert (line["logger"], line["level"], line["status"]) == ("access", "WARNING", 400)
+    assert line["refusal"].startswith("Invalid HTTP_HOST header: 'evil.test'")
     assert "exc_info" not in line
+
+
+def test_a_line_is_short_whatever_the_client_sends(send: "Send", lines: Lines) -> None:
+    send(
+        "GET",
+        "/%0A" + "%01" * 5000,
+        headers={"host": "\xff" * 5000, "user-agent": '"' * 5000, "x-request-id": "a" * 128},
+    )
+    [line] = lines()
+    assert line["path"].startswith("/%0A%01%01")
+    assert len(json.dumps(line)) < 1000
+
+
+def test_gunicorns_word_about_what_is_not_http_is_short_and_holds_no_query_string(lines: Lines) -> None:
+    logging.getLogger("gunicorn.error").warning("Invalid request from ip=192.0.2.7: 'GET /?token=secret " + "é" * 5000)
+    [line] = lines()
+    assert line["message"].startswith("Invalid request from ip=192.0.2.7: 'GET / %C3%A9")
+    assert len(json.dumps(line)) < 500
 
 
 def test_a_refused_request_is_told_without_its_query_string(lines: Lines) -> None:

@@ -14,6 +14,7 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from apps.security import middleware
+from apps.security.content_types import readable
 from apps.users.models import User
 from config.settings import base
 
@@ -90,6 +91,22 @@ def test_any_other_body_reaches_the_view(send: "Send", settings: Settings, lengt
     settings.REQUEST_MAX_BODY_SIZE = 100
     response = send("POST", "/robots.txt", headers={"content-length": length})
     assert response.status_code == 405
+
+
+def test_a_cookie_that_cannot_be_a_session_is_not_looked_up(client: Client) -> None:
+    client.cookies["sessionid"] = "\0" * 8
+    response = client.get(reverse("admin:index"))
+    assert response.status_code == 302
+    assert response.wsgi_request.session.session_key is None
+
+
+@pytest.mark.parametrize("content_type", ["", "text/plain", "multipart/form-data; boundary=b", "form;;;="])
+def test_a_content_type_is_kept(content_type: str) -> None:
+    assert readable(content_type) == content_type
+
+
+def test_a_content_type_that_django_cannot_read_is_not_known() -> None:
+    assert readable("text/plain; charset*=evil''%ff") == "application/octet-stream"
 
 
 def test_the_headers_of_a_page(client: Client) -> None:

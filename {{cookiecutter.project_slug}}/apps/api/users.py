@@ -6,7 +6,7 @@ from typing import Annotated
 from django.views.decorators.cache import never_cache
 from ninja import Router, Schema
 from ninja.decorators import decorate_view
-from pydantic import StringConstraints
+from pydantic import BaseModel, StringConstraints
 
 from apps.api.security import AuthenticatedRequest
 from apps.users.models import User
@@ -27,8 +27,11 @@ class Me(Schema):
     date_joined: datetime
 
 
-class MeUpdate(Schema):
-    """Only names are writable: an e-mail address resets passwords, so changing it takes a confirmation."""
+class MeUpdate(BaseModel):
+    """Only names are writable: an e-mail address resets passwords, so changing it takes a confirmation.
+
+    Not a Schema, which takes any JSON value for an object without attributes.
+    """
 
     first_name: Name = ""
     last_name: Name = ""

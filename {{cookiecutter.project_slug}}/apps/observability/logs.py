@@ -6,12 +6,16 @@ https://docs.djangoproject.com/en/stable/topics/logging/
 import logging
 import re
 from typing import Any
+from urllib.parse import quote
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 from apps.observability.request_ids import current_request_id
 
+# What stands for itself in JSON.
+SAFE = " !#$&'()*+,/:;<=>?@[]^`{|}~%"
+LONGEST_REASON = 120  # characters
 QUERY_STRING = re.compile(r"\?\S*")
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -30,14 +34,28 @@ class RequestJsonFormatter(JsonFormatter):
 
 
 class RefusedRequests(logging.Filter):
-    """Keeps what Django writes about a refused request to one short warning: anybody can make it write thousands."""
+    """Keeps refused requests to one short line each: anybody can make thousands, of any length.
+
+    What Django says goes into the request's access line. Gunicorn's line is the only one of a request that is not HTTP.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name.startswith("django.security."):
-            record.msg, record.args = QUERY_STRING.sub("", record.getMessage()), ()
-            record.exc_info = record.exc_text = None
-            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        is_djangos = record.name.startswith("django.security.")
+        if not is_djangos and (record.name, record.levelno) != ("gunicorn.error", logging.WARNING):
+            return True
+        reason = printable(QUERY_STRING.sub("", record.getMessage()), LONGEST_REASON)
+        if request := getattr(record, "request", None):
+            request.refusal = reason
+            return False
+        record.msg, record.args = reason, ()
+        record.exc_info = record.exc_text = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True
+
+
+def printable(text: str, longest: int) -> str:
+    """At most so many characters of what a client has sent, percent-encoded where JSON would make them longer."""
+    return quote(text, safe=SAFE, errors="replace")[:longest]
 
 
 def json_logging(level: str) -> dict[str, Any]:

@@ -11,9 +11,14 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
+from apps.observability.logs import printable
 from apps.observability.request_ids import begin_request
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that left before the answer
+
+# Characters, so that a line stays short whatever a client sends.
+LONGEST_PATH = 160
+LONGEST_USER_AGENT = 140
 
 logger = logging.getLogger("access")
 
@@ -47,20 +52,26 @@ def observability_middleware(get_response: Callable[[HttpRequest], Any]) -> Call
 
 def log_access(request: HttpRequest, status: int, started: float) -> None:
     """Write the access line; ``started`` is a ``perf_counter()`` reading in seconds."""
-    if not logger.isEnabledFor(logging.INFO):
+    # Why Django has refused it, where it has: apps.observability.logs.
+    refusal = getattr(request, "refusal", "")
+    level = logging.WARNING if refusal else logging.INFO
+    if not logger.isEnabledFor(level):
         return
     # No query string: tokens and e-mail addresses travel there.
-    logger.info(
+    path = printable(request.path, LONGEST_PATH)
+    logger.log(
+        level,
         "%s %s %s",
         request.method,
-        request.path,
+        path,
         status,
         extra={
             "method": request.method,
-            "path": request.path,
+            "path": path,
             "status": status,
             "duration_ms": round((perf_counter() - started) * 1000, 1),
             "remote_addr": request.META.get("REMOTE_ADDR", ""),
-            "user_agent": request.headers.get("user-agent", "")[:256],
+            "user_agent": printable(request.headers.get("user-agent", ""), LONGEST_USER_AGENT),
+            **({"refusal": refusal} if refusal else {}),
         },
     )

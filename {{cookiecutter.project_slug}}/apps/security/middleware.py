@@ -1,5 +1,6 @@
 """Believes a proxy only where one is, and refuses a body that is too large before anything reads it."""
 
+import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 from http import HTTPStatus
@@ -8,10 +9,16 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
+SESSION_KEY = re.compile(r"[a-z0-9]{8,40}")
+# %if cookiecutter.interface == "asgi"
+TOO_SLOW = "body_too_slow"  # in the scope: apps.security.bodies has cut the body
+
+# %endif
 FORWARDED_HEADERS = (
     "HTTP_FORWARDED",
     "HTTP_X_FORWARDED_FOR",
@@ -93,14 +100,14 @@ def trusted_proxy_middleware(get_response: Callable[[HttpRequest], Any]) -> Call
 
 @sync_and_async_middleware
 def body_limit_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """413 for a request that declares a body above REQUEST_MAX_BODY_SIZE bytes."""
+    """413 for a request that declares a body above REQUEST_MAX_BODY_SIZE bytes, 408 for one that arrives too slowly."""
 
     def serve(request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = too_large() if declares_too_much(request) else get_response(request)
+        response: HttpResponseBase = refuse_body(request) or get_response(request)
         return response
 
     async def serve_async(request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = too_large() if declares_too_much(request) else await get_response(request)
+        response: HttpResponseBase = refuse_body(request) or await get_response(request)
         return response
 
     return serve_async if iscoroutinefunction(get_response) else serve
@@ -111,9 +118,26 @@ def declares_too_much(request: HttpRequest) -> bool:
     return length.isdecimal() and int(length) > settings.REQUEST_MAX_BODY_SIZE
 
 
-def too_large() -> HttpResponse:
-    response = HttpResponse(
-        "The request is larger than this service accepts.\n", "text/plain", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    )
+def refuse_body(request: HttpRequest) -> HttpResponse | None:
+    if declares_too_much(request):
+        return refusal("The request is larger than this service accepts.\n", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    # %if cookiecutter.interface == "asgi"
+    if getattr(request, "scope", {}).get(TOO_SLOW):
+        return refusal("The request did not arrive in time.\n", HTTPStatus.REQUEST_TIMEOUT)
+    # %endif
+    return None
+
+
+def refusal(text: str, status: HTTPStatus) -> HttpResponse:
+    response = HttpResponse(text, "text/plain", status)
     response.headers["Connection"] = "close"
     return response
+
+
+class WellFormedSessionMiddleware(SessionMiddleware):
+    """Looks up only what can be the key of a session: for a null byte PostgreSQL raises an error."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if not SESSION_KEY.fullmatch(request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")):
+            request.COOKIES.pop(settings.SESSION_COOKIE_NAME, None)
+        super().process_request(request)
