@@ -135,7 +135,7 @@ def refusal(text: str, status: HTTPStatus) -> HttpResponse:
 
 
 class WellFormedSessionMiddleware(SessionMiddleware):
-    """Looks up only what can be the key of a session: for a null byte PostgreSQL raises an error."""
+    """Looks up only what can be the key of a session: for a null byte a database may raise an error."""
 
     def process_request(self, request: HttpRequest) -> None:
         if not SESSION_KEY.fullmatch(request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")):
