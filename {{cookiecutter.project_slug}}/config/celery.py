@@ -110,7 +110,7 @@ def hear_signals_quietly(**kwargs: Any) -> None:
     """Celery would announce each as plain text between the lines of JSON."""
     from celery.apps import worker
 
-    worker.safe_say = lambda *arguments: None
+    worker.safe_say = lambda *arguments: None  # type: ignore[attr-defined]
 
 
 @signals.worker_shutdown.connect

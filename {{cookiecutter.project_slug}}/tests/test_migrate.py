@@ -30,6 +30,49 @@ def test_the_second_waits_for_the_first(
     first.close()
 
 
+# %if cookiecutter.database != "sqlite"
+class Session:
+    """A session with a database server, and its own cursor: the lock is free at the third attempt."""
+
+    vendor = "server"
+    connection: str | None = "open"
+
+    def __init__(self) -> None:
+        self.answers = [0, None, 1]
+        self.statements: list[str] = []
+
+    def is_usable(self) -> bool:
+        return self.connection == "open"
+
+    def cursor(self) -> "Session":
+        return self
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def execute(self, statement: str) -> None:
+        self.statements.append(statement)
+
+    def fetchone(self) -> tuple[int | None]:
+        return (self.answers.pop(0),)
+
+
+@pytest.mark.parametrize(("state", "unlocks"), [("open", [migrate.UNLOCK]), ("broken", []), (None, [])])
+def test_a_session_that_is_gone_is_not_asked_to_unlock(
+    monkeypatch: pytest.MonkeyPatch, state: str | None, unlocks: list[str]
+) -> None:
+    session = Session()
+    monkeypatch.setattr(migrate, "sleep", lambda seconds: None)
+    with migrate.only_one(session):
+        assert session.statements == [migrate.LOCK] * 3
+        session.connection = state
+    assert session.statements[3:] == unlocks
+
+
+# %endif
 @pytest.mark.django_db
 def test_a_look_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(migrate, "only_one")

@@ -6,13 +6,13 @@ They find nothing left to do then. What fails is told in one line; `--traceback`
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from time import sleep
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
-from django.db import DatabaseError, Error, connections
+from django.db import DatabaseError, connections
 from django.db.migrations import Migration
 
 PAUSE_S = 0.5
@@ -92,8 +92,9 @@ def hold_in_session(connection: Any) -> Iterator[None]:
         yield
     finally:
         # A session that is gone holds no lock.
-        with suppress(Error), connection.cursor() as cursor:
-            cursor.execute(UNLOCK)
+        if connection.connection is not None and connection.is_usable():
+            with connection.cursor() as cursor:
+                cursor.execute(UNLOCK)
 
 
 # %endif
