@@ -130,10 +130,25 @@ def page() -> Iterator[Page]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures that tests have recorded."""
+    """Print the figures that tests have recorded, those of the drills in the table that the README carries."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
-    figures = [value for report in reports for name, value in report.user_properties if name == "figure"]
+    properties = [(name, value) for report in reports for name, value in report.user_properties]
+    figures = {value for name, value in properties if name == "figure"}
+    promises = sorted(tuple(value) for name, value in properties if name == "promise")
     if figures:
         terminalreporter.section("figures")
-        for figure in sorted(set(figures)):
-            terminalreporter.write_line(figure)
+        terminalreporter.write_line("\n".join(sorted(figures)))
+    if promises:
+        terminalreporter.section("promises")
+        terminalreporter.write_line(tabulate(promises))
+
+
+def tabulate(promises: list[tuple[str, str, str]]) -> str:
+    """A table with a row for each promise and a column for each interface, of (promise, project, figure)."""
+    rows: dict[str, dict[str, list[str]]] = {}
+    for promise, project, figure in promises:
+        interface, _, database = project.partition(" ")
+        prefix = {"": "", "mysql": "MariaDB: ", "sqlite": "SQLite: "}[database]
+        rows.setdefault(promise, {"wsgi": [], "asgi": []})[interface].append(prefix + figure)
+    lines = [f"| {promise} | {'; '.join(row['wsgi'])} | {'; '.join(row['asgi'])} |" for promise, row in rows.items()]
+    return "\n".join(["| promise | WSGI | ASGI |", "|---|---|---|", *lines])

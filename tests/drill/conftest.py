@@ -112,19 +112,4 @@ def break_promise(project: Project, tmp_path: Path) -> Callable[..., Project]:
 def report(request: pytest.FixtureRequest, record_property) -> Callable[[str], None]:
     """Put the drill's figure into the table of promises."""
     promise = request.module.__doc__.splitlines()[0].rstrip(".")
-    return lambda figure: record_property("promise", (promise, request.node.callspec.id.partition("@")[0], figure))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the promises with their figures, as the README carries them."""
-    figures = sorted(
-        tuple(value)
-        for report in terminalreporter.getreports("passed")
-        for name, value in report.user_properties
-        if name == "promise"
-    )
-    if figures:
-        terminalreporter.section("promises")
-        terminalreporter.write_line("| promise | project | seen |\n|---|---|---|")
-        for figure in figures:
-            terminalreporter.write_line(f"| {' | '.join(figure)} |")
+    return lambda figure: record_property("promise", (promise, request.node.callspec.params["project"], figure))
