@@ -70,7 +70,7 @@ def test_models_and_migrations_agree(project, env):
 def test_env_example_names_every_variable_that_is_read(project):
     sources = [path.read_text() for path in [*project.path.glob("config/**/*.py"), *project.path.glob("apps/**/*.py")]]
     read = {name for source in sources for name in re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', source)}
-    read |= {name for source in sources for name in re.findall(r'environ\.get\("([A-Z0-9_]+)"', source)}
+    read |= {name for source in sources for name in re.findall(r'os\.environ\.get\("([A-Z0-9_]+)"', source)}
     listed = set(re.findall(r"^(?:# )?([A-Z0-9_]+)(?:=|:)", (project.path / ".env.example").read_text(), re.MULTILINE))
     assert read - listed == set()
     assert listed - read - {"POSTGRES_PASSWORD", "MYSQL_PASSWORD"} == set()

@@ -21,13 +21,12 @@ def test_the_second_waits_for_the_first(
 ) -> None:
     first = ExitStack()
     monkeypatch.setattr(migrate, "sleep", lambda seconds: first.close())
-    with first:
-        first.enter_context(migrate.only_one(another_session(first, tmp_path)))
-        with migrate.only_one(another_session(first, tmp_path)):
+    with ExitStack() as sessions, first:
+        first.enter_context(migrate.only_one(another_session(sessions, tmp_path)))
+        with migrate.only_one(another_session(sessions, tmp_path)):
             assert caplog.messages == [WAITING]
-    with migrate.only_one(another_session(first, tmp_path)):
-        assert caplog.messages == [WAITING]
-    first.close()
+        with migrate.only_one(another_session(sessions, tmp_path)):
+            assert caplog.messages == [WAITING]
 
 
 # %if cookiecutter.database != "sqlite"
