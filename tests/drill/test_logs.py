@@ -75,7 +75,10 @@ def drill(project, env: dict[str, str], start, start_worker) -> str:
         worker.send_signal(signal.SIGHUP)
         worker.wait_for(lambda: worker.log.count(" ready.") == 2, 30, "the worker to start again")
     worker.send_signal(signal.SIGTERM)
-    worker.wait(30)
+    try:
+        worker.wait(60)
+    except TimeoutError:
+        raise AssertionError(f"the worker does not end\n{worker.log}") from None
 
     lines = read_lines(instance.process)
     for name in ("error", "error-async"):

@@ -14,7 +14,22 @@ from tests.drill import every_interface_and_server, only_wsgi
 from tests.services import Process
 
 # Seconds, and less than the last one waits: nobody waits in a statement.
-IMPATIENT = {"DATABASE_STATEMENT_TIMEOUT": "2"}
+IMPATIENT = {"DATABASE_STATEMENT_TIMEOUT": "3"}
+# manage.py migrate, held up when all is loaded until the others have come as far. What a project prepares takes a second.
+MIGRATE = """
+import pathlib, sys, time
+import django
+django.setup()
+from django.apps import apps
+from django.core.management import call_command, execute_from_command_line
+from django.db.models.signals import pre_migrate
+call_command("check")
+pre_migrate.connect(lambda **kwargs: time.sleep(1), sender=apps.get_app_config("users"), weak=False)
+print("at the gate", flush=True)
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.01)
+execute_from_command_line(["manage.py", "migrate"])
+"""
 WAITING = "another process migrates this database"
 
 
@@ -58,10 +73,14 @@ def test_instances_that_all_migrate_are_noticed(project, env, database, tmp_path
 
 
 def drill(project, env: dict[str, str], folder: Path) -> str:
-    command = [project.path / ".venv" / "bin" / "python", project.path / "manage.py", "migrate"]
+    gate = folder / "gate"
+    command = ["env", f"--chdir={project.path}", project.path / ".venv" / "bin" / "python", "-c", MIGRATE, gate]
     instances = [
         Process(command, folder, name=f"instance-{number}", env=clean_environment() | env) for number in range(1, 5)
     ]
+    for instance in instances:
+        instance.wait_for(lambda instance=instance: "at the gate" in instance.log, 60, "an instance at the gate")
+    gate.touch()
     for instance in instances:
         status = instance.wait(60)
         instance.stop()
