@@ -40,13 +40,13 @@ def drill(instance, postgresql) -> str:
         20,
         "each worker to be ready",
     )
-    queries_before = count_queries(postgresql)
     started = time.monotonic()
+    queries_before = count_queries(postgresql)
     flood(instance)
-    took = time.monotonic() - started
     queries = count_queries(postgresql) - queries_before
+    took = time.monotonic() - started
     assert queries > 0, "the database was not asked at all"
-    allowed = (int(took) + 1) * WORKERS  # one more for the second that has begun
+    allowed = (int(took) + 1) * WORKERS  # each at the beginning of every second
     assert queries <= allowed, f"{queries} queries for {PROBES} probes in {took:.1f} s"
     return f"{queries} queries for {PROBES} probes of two processes in {took:.1f} s"
 
