@@ -84,6 +84,15 @@ def test_a_body_that_does_not_arrive_is_never_taken_for_whole(
         body.readline(100)
 
 
+def test_a_body_of_many_pieces_arrives_whole(ends: tuple[socket.socket, socket.socket]) -> None:
+    line = b"x" * slow_clients.PIECE_BYTES * 3 + b"\n"
+    body = slow_clients.TimedBody(io.BytesIO(line * 3), ends[0])
+    assert body.readline(len(line) * 3) == line
+    assert body.readline(7) == line[:7]
+    assert body.read(len(line) * 3) == line[7:] + line
+    assert body.read(1) == body.readline(1) == b""
+
+
 def test_clients_that_hold_all_threads_have_less_time(worker: Any, ends: tuple[socket.socket, socket.socket]) -> None:
     server, client = ends
     slow_clients.bodies[server] = monotonic() - slow_clients.HURRY_S - 1

@@ -46,15 +46,25 @@ class TimedBody:
         self.connection = connection
 
     def read(self, size: int) -> bytes:
-        return self.take(self.stream.read, min(size, PIECE_BYTES))
+        """All of ``size`` bytes, or what there is before the end: Django asks once, and takes it for whole."""
+        pieces = []
+        while size and (piece := self.take(self.stream.read, size)):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
 
     def readline(self, size: int) -> bytes:
-        return self.take(self.stream.readline, min(size, PIECE_BYTES))
+        line = b""
+        while len(line) < size and (piece := self.take(self.stream.readline, size - len(line))):
+            line += piece
+            if line.endswith(b"\n"):
+                break
+        return line
 
     def take(self, read: Callable[[int], bytes], size: int) -> bytes:
         bodies[self.connection] = monotonic()
         try:
-            data = read(size)
+            data = read(min(size, PIECE_BYTES))
         finally:
             bodies.pop(self.connection, None)
         if self.connection in ended:
