@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import Iterator
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -176,12 +175,10 @@ def test_pages_do_without_productions_cache(
     client: Client, settings: Settings, production_cache: dict[str, Any], server: type[MoodyCache]
 ) -> None:
     settings.CACHES = {"default": production_cache}
-    began = monotonic()
     assert caches["default"].set_many({"one": 1, "two": 2}) == ["one", "two"]
     assert caches["default"].get("one") is None
     client.session.save()
     assert client.get(reverse("admin:index")).status_code == 302
-    assert monotonic() - began < 5
     with pytest.raises(ConnectionError):
         check()
 

@@ -3,7 +3,6 @@
 import json
 import logging
 from datetime import timedelta
-from time import monotonic
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
 @pytest.mark.django_db(transaction=True)
 def test_a_broker_that_is_away_costs_no_user(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setitem(app.conf, "task_always_eager", False)
-    started = monotonic()
     User.objects.create(email="ada@shop.test")
-    assert monotonic() - started < 5
     assert User.objects.count() == 1
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "send_welcome_mail" in record.getMessage()
