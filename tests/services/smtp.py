@@ -41,17 +41,18 @@ class SMTP(Service):
 
     async def handle_DATA(self, server: smtp.SMTP, session: smtp.Session, envelope: smtp.Envelope) -> str:  # noqa: N802
         """Keep a message (called by aiosmtpd)."""
-        content = cast(bytes, envelope.content).replace(b"\r\n", b"\n")  # CRLF is for the wire
-        (self.folder / f"{len(self.messages) + 1}.eml").write_bytes(content)
-        self.messages.append(cast(EmailMessage, email.message_from_bytes(content, policy=email.policy.default)))
+        message = read_message(envelope)
+        (self.folder / f"{len(self.messages) + 1}.eml").write_bytes(message.as_bytes())
+        self.messages.append(message)
         return "250 OK"
 
 
 class Mailbox(SMTP):
-    """An SMTP sink that can keep whoever delivers waiting."""
+    """An SMTP sink that can keep whoever delivers waiting: `arrivals` holds also what was given up meanwhile."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        self.arrivals: list[EmailMessage] = []
         self.arrived = threading.Event()
         self._open = threading.Event()
         self.release()
@@ -64,6 +65,12 @@ class Mailbox(SMTP):
         self._open.set()
 
     async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802
+        self.arrivals.append(read_message(envelope))
         self.arrived.set()
         await asyncio.to_thread(self._open.wait, 9)
         return await super().handle_DATA(server, session, envelope)
+
+
+def read_message(envelope: smtp.Envelope) -> EmailMessage:
+    content = cast(bytes, envelope.content).replace(b"\r\n", b"\n")  # CRLF is for the wire
+    return cast(EmailMessage, email.message_from_bytes(content, policy=email.policy.default))
