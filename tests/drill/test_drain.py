@@ -45,6 +45,18 @@ def test_instance_that_does_not_drain_is_noticed(project, env, start, break_prom
         drill(instances, caddy.port, told=lambda instance: None)
 
 
+@only_wsgi
+def test_instance_that_is_stopped_without_draining_is_noticed(project, env, start, tmp_path, monkeypatch):
+    instances = [start(project, env), start(project, env)]
+    monkeypatch.setattr("tests.drill.test_drain.take_out_of_service", lambda instance, told: None)
+    with (
+        # One that tries another instance would mostly hide it.
+        Nginx(tmp_path / "nginx", *(instance.port for instance in instances), tries_another=False) as nginx,
+        pytest.raises(AssertionError, match="requests failed"),
+    ):
+        drill(instances, nginx.port, told=lambda instance: None)
+
+
 def drill(
     instances: list[Instance], port: int, told: Callable[[Instance | None], None], *, keeps_connections: bool = True
 ) -> str:

@@ -16,6 +16,7 @@ from urllib.parse import urljoin
 import pytest
 
 from tests.drill import both_interfaces, only_asgi, only_wsgi
+from tests.services import wait_until
 
 SHORT = 1000  # characters of a line
 ME = "/api/v1/users/me/"
@@ -68,7 +69,7 @@ def test_long_lines_are_noticed(project, env, start, break_promise):
 
 def drill(instance, inputs: list[Hostile]) -> str:
     problems, longest = [], 0
-    wait_for_silence(instance)
+    wait_until_started(instance)
     for hostile in inputs:
         before = instance.process.log_file.stat().st_size
         status, location = ask(instance.port, hostile.raw)
@@ -100,11 +101,12 @@ def look_at(line: str) -> Iterator[str]:
         ip_address(entry["remote_addr"])
 
 
-def wait_for_silence(instance) -> None:
+def wait_until_started(instance) -> None:
     """The last worker may still be saying that it starts."""
-    size = -1
-    while size != (size := instance.process.log_file.stat().st_size):
-        time.sleep(1)
+    last_word = {"wsgi": "Booting worker", "asgi": "Application startup complete"}[
+        instance.project.answers["interface"]
+    ]
+    wait_until(lambda: instance.process.log.count(last_word) == instance.count, 30, "every worker to have started")
 
 
 def new_lines(instance, before: int) -> list[str]:

@@ -34,6 +34,7 @@ http {{
         location / {{
             proxy_pass http://instances;
             proxy_http_version 1.1;
+            proxy_next_upstream {next_upstream};
             proxy_set_header Connection "";
             proxy_set_header Host $host;
             proxy_set_header X-Forwarded-For $remote_addr;
@@ -49,9 +50,10 @@ class Nginx(Server):
 
     stop_signal = signal.SIGQUIT
 
-    def __init__(self, folder: Path, *upstreams: int) -> None:
+    def __init__(self, folder: Path, *upstreams: int, tries_another: bool = True) -> None:
         super().__init__(folder)
         self.upstreams = upstreams
+        self.tries_another = tries_another
 
     def command(self) -> list[str | Path]:
         self._configure(down=None)
@@ -70,9 +72,16 @@ class Nginx(Server):
         wait_until(lambda: (now := self._workers()) and not before & now, 30, "nginx's workers are new ones")
 
     def _configure(self, down: int | None) -> None:
-        servers = [f"        server {HOST}:{port}{' down' if port == down else ''};" for port in self.upstreams]
+        # Who is not to try another one is not to remember which one has failed, either.
+        options = {
+            port: " down" if port == down else "" if self.tries_another else " max_fails=0" for port in self.upstreams
+        }
+        servers = [f"        server {HOST}:{port}{option};" for port, option in options.items()]
+        next_upstream = "error timeout" if self.tries_another else "off"
         self.file.write_text(
-            CONFIGURATION.format(folder=self.folder, host=HOST, port=self.port, servers="\n".join(servers))
+            CONFIGURATION.format(
+                folder=self.folder, host=HOST, port=self.port, servers="\n".join(servers), next_upstream=next_upstream
+            )
         )
 
     def _workers(self) -> set[str]:
