@@ -1,10 +1,12 @@
 """Tasks: a worker is killed in the middle of one and the broker is restarted under the next worker.
 
-No task is lost, and none counts as done that was not; some run twice, as the documentation says.
+No task is lost, and none counts as done that was not; some run twice, as the documentation says. A worker that is
+stopped ends soon, whatever its tasks do at that moment.
 """
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -58,6 +60,39 @@ def test_tasks_that_are_acknowledged_too_early_are_noticed(
     broker = services.rabbitmq
     with Mailbox(tmp_path / "mail") as mailbox, pytest.raises(AssertionError, match="lost"):
         drill(broken, env | {"CELERY_BROKER_URL": broker.url}, start_worker, mailbox, broker, "early-", limit=20)
+
+
+@only_wsgi
+def test_worker_that_is_stopped_among_its_tasks_ends_soon(project, env, start_worker, tmp_path, report):
+    with Redis(tmp_path / "broker") as broker:
+        slowest = stop_among_tasks(project, env | {"CELERY_BROKER_URL": broker.url}, start_worker, stops=3)
+    report(f"celery, stopped among its tasks: ends within {slowest:.0f} s")
+
+
+@only_wsgi
+def test_worker_that_waits_for_what_nobody_reads_is_noticed(project, env, start_worker, tmp_path, break_promise):
+    broken = break_promise("config/celery.py", "RETRY_LIMIT = 50 ", "RETRY_LIMIT = 300 ")
+    with Redis(tmp_path / "broker") as broker, pytest.raises(AssertionError, match="does not end"):
+        # Two stops in three meet a task at the wrong moment.
+        stop_among_tasks(broken, env | {"CELERY_BROKER_URL": broker.url}, start_worker, stops=9)
+
+
+def stop_among_tasks(project, env: dict[str, str], start_worker, stops: int) -> float:
+    """The seconds that the slowest of some stops took, each while tasks begin and end all the time."""
+    enqueue = "from apps.users.tasks import send_welcome_mail as t\nfor _ in range(2000): t.delay(0)"
+    project.manage("shell", "--no-imports", "-c", enqueue, env=env)
+    slowest = 0.0
+    for _ in range(stops):
+        worker = start_worker(project, env, "--concurrency=8")
+        worker.wait_for(lambda worker=worker: worker.log.count("no welcome mail") > 100, 60, "tasks to run")
+        began = time.monotonic()
+        worker.send_signal(signal.SIGTERM)
+        try:
+            worker.wait(25)
+        except TimeoutError:
+            raise AssertionError(f"the worker does not end\n{worker.log}") from None
+        slowest = max(slowest, time.monotonic() - began)
+    return slowest
 
 
 def drill(
