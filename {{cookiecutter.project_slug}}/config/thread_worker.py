@@ -5,6 +5,7 @@ import socket
 from time import monotonic
 from typing import Any
 
+from gunicorn.http.errors import ParseException
 from gunicorn.util import write_error
 from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
@@ -24,6 +25,13 @@ class Worker(ThreadWorker):
         finally:
             slow_clients.heads.pop(conn.sock, None)
             slow_clients.ended.discard(conn.sock)
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        try:
+            return bool(super()._keepalive_after(conn, keepalive))
+        except ParseException:
+            # The rest of a body that the application did not read; the request has had its answer and its line.
+            return False
 
     def notify(self) -> None:
         """Called by the main thread once a second or more often."""

@@ -11,6 +11,7 @@ from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
+from gunicorn.http.errors import InvalidChunkSize
 from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
 from apps.security import slow_clients
@@ -107,6 +108,13 @@ def test_clients_that_hold_all_threads_have_less_time(worker: Any, ends: tuple[s
 def test_a_silent_connection_holds_no_thread(worker: Any) -> None:
     silent = SimpleNamespace(initialized=False, wait_for_data=lambda seconds: False)
     assert worker.handle(silent) is _DEFER
+
+
+def test_a_malformed_rest_of_a_body_ends_the_connection(worker: Any) -> None:
+    def finish_body(deadline: float) -> bool:
+        raise InvalidChunkSize(b"evil")
+
+    assert worker._keepalive_after(SimpleNamespace(parser=SimpleNamespace(finish_body=finish_body)), True) is False
 
 
 def test_a_thread_is_watched_while_it_reads_the_head(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
