@@ -125,6 +125,7 @@ OWNED = {
         "apps/users/welcome.py",
         "compose.yaml",
         "config/celery.py",
+        "config/celery_pool.py",
         "templates/mail/welcome.txt",
         "tests/test_celery.py",
         "tests/test_tasks.py",

@@ -71,7 +71,7 @@ def test_worker_that_is_stopped_among_its_tasks_ends_soon(project, env, start_wo
 
 @only_wsgi
 def test_worker_that_waits_for_what_nobody_reads_is_noticed(project, env, start_worker, tmp_path, break_promise):
-    broken = break_promise("config/celery.py", "RETRY_LIMIT = 50 ", "RETRY_LIMIT = 300 ")
+    broken = break_promise("config/celery.py", '    worker_pool="config.celery_pool:Pool",\n', "")
     with Redis(tmp_path / "broker") as broker, pytest.raises(AssertionError, match="does not end"):
         # Two stops in three meet a task at the wrong moment.
         stop_among_tasks(broken, env | {"CELERY_BROKER_URL": broker.url}, start_worker, stops=9)

@@ -63,6 +63,7 @@ app.conf.update(
     broker_transport_options=transport_options,
     broker_use_ssl=tls,
     task_publish_retry_policy=RETRY_ONCE,
+    worker_pool="config.celery_pool:Pool",
     worker_hijack_root_logger=False,
     # In memory, so that a container needs nothing writable. Times of day only: an interval would begin anew with
     # every start.
@@ -111,18 +112,6 @@ def hear_signals_quietly(**kwargs: Any) -> None:
     from celery.apps import worker
 
     worker.safe_say = lambda *arguments: None  # type: ignore[attr-defined]
-
-
-@signals.worker_init.connect
-def stop_in_time(**kwargs: Any) -> None:
-    """A process that is told to end waits until the worker has read its last result: 5 s at most, not billiard's 30.
-
-    A worker that stops does not read the result of a task that began at that moment. Longer, and whoever stopped it
-    would lose patience and kill it; the task is delivered again in either case.
-    """
-    from billiard import pool
-
-    pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 50  # Each of 0.1 s.
 
 
 @signals.worker_shutdown.connect

@@ -2,11 +2,13 @@
 
 import json
 import logging
+from collections import deque
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from billiard.pool import TERMINATE
 from celery import signals
 from celery.app.task import Context
 from django.contrib.sessions.models import Session
@@ -16,6 +18,7 @@ from apps.observability.request_ids import begin_request, current_request_id, en
 from apps.operations.tasks import clear_sessions
 from apps.users.models import User
 from config.celery import app
+from config.celery_pool import Processes
 
 if TYPE_CHECKING:
     from conftest import LoadModule, RunPython
@@ -29,6 +32,20 @@ def test_a_broker_that_is_away_costs_no_user(monkeypatch: pytest.MonkeyPatch, ca
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "send_welcome_mail" in record.getMessage()
     assert "Error 111 connecting to 127.0.0.1:9" in record.getMessage()
+
+
+def test_a_task_that_a_process_has_is_not_forgotten_when_the_worker_stops() -> None:
+    def job(*, alive: bool) -> SimpleNamespace:
+        return SimpleNamespace(_accepted=False, _write_to=SimpleNamespace(_is_alive=lambda: alive))
+
+    running, lost, put_back = job(alive=True), job(alive=False), job(alive=True)
+    unsent = SimpleNamespace(_accepted=False, _write_to=None)
+    pool: Any = Processes.__new__(Processes)
+    pool._state = TERMINATE
+    pool._cache = dict(enumerate([running, lost, put_back, unsent]))
+    pool.outbound_buffer = deque([put_back, unsent])
+    pool.flush()
+    assert [job._accepted for job in pool._cache.values()] == [True, False, False, False]
 
 
 def test_the_request_id_travels_with_the_task() -> None:
