@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-fast drill lint
+.PHONY: help demo serve test test-fast drill bench lint
 
 # Everything in the template's folder is baked: a cache that a tool leaves there would break every bake.
 export PYTHONDONTWRITEBYTECODE = 1
@@ -28,6 +28,10 @@ test-fast: .venv/ready ## The tests that need neither a server nor an environmen
 drill: .venv/ready ## The promises alone, kept in trouble, with their figures
 	@scripts/servers
 	@.venv/bin/pytest --numprocesses 2 tests/drill
+
+bench: .venv/ready ## What production features cost against bare Django, written to bench/RESULTS.md
+	@scripts/servers
+	@.venv/bin/python -m bench
 
 lint: .venv/ready ## Format and lint check of the template's own code
 	@.venv/bin/ruff format --check .

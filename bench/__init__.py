@@ -1,0 +1,1 @@
+"""What production features cost: projects of this template against bare Django, paired and interleaved."""
