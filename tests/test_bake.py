@@ -36,6 +36,7 @@ ALWAYS = set(
     .dockerignore .editorconfig .env .env.example .gitattributes .gitignore .pre-commit-config.yaml
     Dockerfile LICENSE README.md gunicorn.conf.py justfile manage.py pyproject.toml
     apps/__init__.py
+    apps/edge/__init__.py apps/edge/files.py
     apps/health/__init__.py apps/health/checks.py apps/health/middleware.py apps/health/readiness.py
     apps/observability/__init__.py apps/observability/apps.py apps/observability/logs.py apps/observability/mail.py
     apps/observability/middleware.py apps/observability/request_ids.py apps/observability/sentry.py
@@ -43,7 +44,8 @@ ALWAYS = set(
     apps/operations/management/__init__.py apps/operations/management/commands/__init__.py
     apps/operations/management/commands/migrate.py
     apps/pages/__init__.py apps/pages/urls.py apps/pages/views.py
-    apps/security/__init__.py apps/security/content_types.py apps/security/guessing.py apps/security/middleware.py
+    apps/security/__init__.py apps/security/content_types.py apps/security/guessing.py apps/security/headers.py
+    apps/security/middleware.py
     apps/users/__init__.py apps/users/admin.py apps/users/hashers.py apps/users/migrations/__init__.py
     config/__init__.py config/env.py config/serve.py config/server.py config/urls.py
     config/settings/__init__.py config/settings/base.py config/settings/development.py
@@ -52,7 +54,7 @@ ALWAYS = set(
     static/css/site.css static/favicon.ico static/favicon.svg
     templates/400.html templates/403.html templates/403_csrf.html templates/404.html templates/429.html
     templates/500.html templates/base.html templates/error.html templates/home.html templates/robots.txt templates/security.txt
-    tests/conftest.py tests/test_development_settings.py tests/test_environment.py
+    tests/conftest.py tests/test_development_settings.py tests/test_edge.py tests/test_environment.py
     tests/test_health.py tests/test_migrate.py tests/test_observability.py tests/test_operations.py tests/test_pages.py
     tests/test_production_settings.py tests/test_security.py tests/test_server.py tests/test_users.py
     """.split()
@@ -71,19 +73,28 @@ API = {
 }
 OWNED = {
     ("interface", "wsgi"): {
+        "apps/edge/wsgi.py",
         "apps/security/slow_clients.py",
         "config/thread_worker.py",
         "config/wsgi.py",
         "tests/test_wsgi.py",
     },
     ("interface", "asgi"): {
+        "apps/edge/asgi.py",
+        "apps/edge/handler.py",
         "apps/pages/static.py",
         "apps/security/bodies.py",
         "config/asgi.py",
         "config/uvicorn_worker.py",
         "tests/test_asgi.py",
     },
-    ("database", "postgresql"): {"compose.yaml", "config/routers.py", "tests/test_routers.py"},
+    ("database", "postgresql"): {
+        "apps/operations/pool.py",
+        "compose.yaml",
+        "config/routers.py",
+        "tests/test_pool.py",
+        "tests/test_routers.py",
+    },
     ("database", "mysql"): {"compose.yaml", "config/routers.py", "tests/test_routers.py"},
     ("database", "sqlite"): {"data/.gitignore"},
     ("cache", "redis"): {

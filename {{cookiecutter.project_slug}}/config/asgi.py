@@ -4,16 +4,22 @@ import os
 from importlib import import_module
 from typing import Any
 
+import django
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 from django.core.cache import caches
 
+from apps.edge.asgi import with_edge
 from apps.security.bodies import Receive, Send, limit_body
 from apps.security.content_types import readable
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
-django_application = limit_body(get_asgi_application(), settings.REQUEST_MAX_BODY_SIZE)
+django.setup(set_prefix=False)
+
+# Only now: it needs the applications.
+from apps.edge.handler import Handler  # noqa: E402
+
+http_application = with_edge(limit_body(Handler(), settings.REQUEST_MAX_BODY_SIZE))
 
 # A view that cannot be imported ends the start, not the first request; and the workers share what is loaded here.
 import_module(settings.ROOT_URLCONF)
@@ -21,12 +27,12 @@ caches.all()
 
 
 async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """Django, which answers requests only, with the server's start and stop answered beside it."""
+    """What answers requests, with the server's start and stop answered beside it."""
     if scope["type"] == "lifespan":
         await live(receive, send)
     else:
         headers = [(name, read_type(value) if name == b"content-type" else value) for name, value in scope["headers"]]
-        await django_application({**scope, "headers": headers}, receive, send)
+        await http_application({**scope, "headers": headers}, receive, send)
 
 
 def read_type(content_type: bytes) -> bytes:

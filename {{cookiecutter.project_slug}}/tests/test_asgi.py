@@ -1,6 +1,7 @@
 """The application as an ASGI server calls it, and the static files that never leave the event loop."""
 
 import asyncio
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,19 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
+from django.conf import settings as django_settings
+from django.core.handlers.asgi import ASGIRequest
 from django.test import AsyncClient, Client
+from django.utils import deprecation
 from pytest_django.fixtures import Settings
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from apps.edge import handler
+from apps.edge.asgi import request_meta, with_edge
 from apps.pages.static import CHUNK_BYTES
 from apps.security import bodies
+from apps.users.models import User
 from config import uvicorn_worker
 from config.asgi import application
 
@@ -100,6 +107,58 @@ def test_a_body_within_the_limit_arrives_whole() -> None:
     assert start["status"] == 403  # no CSRF token
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/health/live/", "/health/ready/"])
+def test_a_probe_is_answered_before_django_is_asked(path: str) -> None:
+    start, body = converse(request_for(path, (b"x-request-id", b"a-probe")), application=with_edge(never))
+    assert (start["status"], dict(start["headers"])[b"x-request-id"]) == (200, b"a-probe")
+    assert b'"status": "ok"' in body["body"]
+
+
+@pytest.mark.usefixtures("static_root")
+def test_a_collected_file_is_answered_before_django_is_asked() -> None:
+    edge = with_edge(never)
+    start, body = converse(request_for("/static/small.css"), application=edge)
+    assert (start["status"], body["body"]) == (200, b"p { color: red }")
+    modified = dict(start["headers"])[b"last-modified"]
+    start, _ = converse(request_for("/static/small.css", (b"if-modified-since", modified)), application=edge)
+    assert start["status"] == 304
+    _, body = converse(request_for("/static/large.bin"), application=edge)
+    assert (body["body"], body["more_body"]) == (LARGE[:CHUNK_BYTES], True)
+
+
+def test_headers_are_read_at_the_edge_as_django_reads_them() -> None:
+    headers = [
+        (b"x-forwarded-for", b"203.0.113.7"),
+        (b"x-forwarded-for", b"10.0.0.1"),
+        (b"x_forwarded_proto", b"https"),
+    ]
+    scope = request_for("/static/small.css", *headers)
+    meta = request_meta(scope)
+    assert meta["HTTP_X_FORWARDED_FOR"] == "203.0.113.7,10.0.0.1"
+    assert meta.items() <= ASGIRequest(scope, io.BytesIO()).META.items()
+
+
+def test_djangos_middleware_stays_on_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    hops: list[Any] = []
+    monkeypatch.setattr(deprecation, "sync_to_async", hops.append)
+    monkeypatch.setattr(handler, "sync_to_async", hops.append)
+    start, _ = converse(request_for("/robots.txt"), {"type": "http.request"})
+    assert (start["status"], hops) == (200, [])
+    assert set(handler.INLINE) <= set(django_settings.MIDDLEWARE)
+
+
+@pytest.mark.django_db
+def test_sessions_and_messages_are_kept(settings: Settings, admin_user: User) -> None:
+    settings.MIDDLEWARE = [handler.INLINE.get(name, name) for name in settings.MIDDLEWARE]
+    client: Any = AsyncClient()
+    post, get = async_to_sync(client.post), async_to_sync(client.get)
+    assert post("/admin/login/", {"username": admin_user.get_username(), "password": "password"}).status_code == 302
+    assert post("/admin/auth/group/add/", {"name": "Editors"}).status_code == 302
+    assert b"was added successfully" in get("/admin/").content
+    assert b"was added successfully" not in get("/admin/").content
+
+
 @pytest.mark.usefixtures("static_root")
 def test_a_small_file_is_sent_in_one_piece() -> None:
     response, pieces = fetch("/static/small.css")
@@ -168,6 +227,10 @@ def request_for(path: str, *headers: tuple[bytes, bytes], method: str = "GET") -
     }
 
 
+async def never(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError("Django was asked")
+
+
 class Transport(asyncio.Transport):
     """What uvicorn writes to, kept."""
 
@@ -211,7 +274,7 @@ async def talk(*pieces: bytes) -> bytes:
 
 
 @async_to_sync
-async def converse(scope: dict[str, Any], *messages: dict[str, Any]) -> tuple[Any, Any]:
+async def converse(scope: dict[str, Any], *messages: dict[str, Any], application: Any = application) -> tuple[Any, Any]:
     """The first two messages that the application answers with."""
     server: Any = ApplicationCommunicator(application, scope)  # type: ignore[no-untyped-call]
     for message in messages:

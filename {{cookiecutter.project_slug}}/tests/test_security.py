@@ -11,6 +11,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.test import AsyncClient, Client
 from django.urls import reverse
+from django.utils.csp import CSP
 from pytest_django.fixtures import Settings
 
 from apps.security import middleware
@@ -118,6 +119,13 @@ def test_the_headers_of_a_page(client: Client) -> None:
     assert "camera=()" in response.headers["Permissions-Policy"]
 
 
+def test_a_policy_without_a_nonce_is_the_settings_own(client: Client, settings: Settings) -> None:
+    settings.SECURE_CSP = {"default-src": ["'none'"], "script-src": ["'self'", CSP.NONCE]}
+    assert client.get("/robots.txt").headers["Content-Security-Policy"] == "default-src 'none'; script-src 'self'"
+    settings.SECURE_CSP = {}
+    assert "Content-Security-Policy" not in client.get("/robots.txt").headers
+
+
 def test_scripts_and_styles_run_by_nonce_only(client: Client) -> None:
     response = client.get(reverse("admin:login"))
     policy = dict(part.split(" ", 1) for part in response.headers["Content-Security-Policy"].split("; "))
@@ -194,3 +202,4 @@ def log_in(client: Client, password: str, address: str = "198.51.100.7", usernam
 def forget_proxies() -> None:
     middleware.trusted_networks.cache_clear()
     middleware.is_trusted.cache_clear()
+    middleware.client_address.cache_clear()

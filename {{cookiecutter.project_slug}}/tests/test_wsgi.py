@@ -3,7 +3,8 @@
 import io
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +12,12 @@ from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
+from django.core.handlers.wsgi import WSGIHandler
 from gunicorn.http.errors import InvalidChunkSize
 from gunicorn.workers.gthread import _DEFER, ThreadWorker
+from pytest_django.fixtures import Settings
 
+from apps.edge.wsgi import with_edge
 from apps.security import slow_clients
 from config.thread_worker import Worker
 from config.wsgi import application
@@ -21,23 +25,59 @@ from config.wsgi import application
 
 @pytest.mark.django_db
 def test_the_application_follows_the_specification() -> None:
-    statuses = []
+    status, _, body = ask(application, "/robots.txt")
+    assert status == "200 OK"
+    assert body.startswith(b"User-agent: *")
+
+
+@pytest.mark.parametrize("path", ["/health/live/", "/health/ready/"])
+@pytest.mark.django_db
+def test_a_probe_is_answered_before_django_is_asked(path: str) -> None:
+    status, headers, body = ask(with_edge(never), path, HTTP_X_REQUEST_ID="a-probe")
+    assert (status, headers["X-Request-ID"]) == ("200 OK", "a-probe")
+    assert headers["Cache-Control"] == "no-store"
+    assert b'"status": "ok"' in body
+
+
+def test_a_collected_file_is_answered_before_django_is_asked(settings: Settings, tmp_path: Path) -> None:
+    settings.STATIC_ROOT = tmp_path
+    settings.WHITENOISE_AUTOREFRESH = False
+    (tmp_path / "site.css").write_text("p { color: red }")
+    edge = with_edge(never)
+    assert ask(edge, "/static/site.css")[2] == b"p { color: red }"
+    status, _, body = ask(edge, "/static/site.css", HTTP_IF_MODIFIED_SINCE="Fri, 01 Jan 2100 00:00:00 GMT")
+    assert (status, body) == ("304 Not Modified", b"")
+
+
+@pytest.mark.django_db
+def test_what_is_no_file_is_left_to_django() -> None:
+    assert ask(with_edge(WSGIHandler()), "/static/missing.css")[0] == "404 Not Found"
+
+
+def never(environ: Any, start_response: Any) -> Any:
+    raise AssertionError("Django was asked")
+
+
+def ask(application: Callable[..., Any], path: str, **headers: str) -> tuple[str, dict[str, str], bytes]:
+    """Status, headers and body of the answer to a GET request, given and taken as the specification wants it."""
+    started: list[Any] = []
     environ: dict[str, Any] = {
-        "PATH_INFO": "/robots.txt",
+        "PATH_INFO": path,
         "HTTP_HOST": "testserver",
+        "REMOTE_ADDR": "127.0.0.1",
         "SCRIPT_NAME": "",
         "QUERY_STRING": "",
+        **headers,
     }
     setup_testing_defaults(environ)
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        statuses.append(status)
+        started.extend((status, dict(headers)))
 
     response = validator(application)(environ, start_response)
     body = b"".join(response)
     response.close()  # type: ignore[attr-defined]
-    assert statuses == ["200 OK"]
-    assert body.startswith(b"User-agent: *")
+    return started[0], started[1], body
 
 
 @pytest.fixture

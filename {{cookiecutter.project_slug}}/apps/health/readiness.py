@@ -1,12 +1,12 @@
 """Asks the dependencies, however many probes arrive: in the background, once a second at most."""
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import cache
-from pathlib import Path
 from time import monotonic
 
 from django.conf import settings
@@ -60,6 +60,8 @@ class Check:
 
     async def passes_async(self) -> bool:
         run, seconds = self.newest_run()
+        if run.done():
+            return run.result()
         try:
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(run)), seconds)
         except TimeoutError:
@@ -81,6 +83,15 @@ def start_checks() -> dict[str, Check]:
     return checks
 
 
+def all_pass() -> dict[str, bool]:
+    """Whether each check passes, by name."""
+    return {name: check.passes() for name, check in start_checks().items()}
+
+
+async def all_pass_async() -> dict[str, bool]:
+    return {name: await check.passes_async() for name, check in start_checks().items()}
+
+
 def is_draining() -> bool:
     """Whether the instance was told to take no new traffic: ``touch`` the file named by DRAIN_FILE."""
-    return Path(settings.DRAIN_FILE).exists()
+    return os.path.exists(settings.DRAIN_FILE)  # noqa: PTH110 - a Path takes four times as long, in every probe

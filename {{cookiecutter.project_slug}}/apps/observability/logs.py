@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pythonjsonlogger.core import RESERVED_ATTRS
-from pythonjsonlogger.json import JsonFormatter
+from pythonjsonlogger.json import JsonEncoder, JsonFormatter
 
 from apps.observability.request_ids import current_request_id
 
@@ -26,6 +26,14 @@ OBJECTS = ("request", "socket", "server_time", "status_code", "taskName")
 
 class RequestJsonFormatter(JsonFormatter):
     """Adds the request id to every line that is written while a request is served."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Once, not for each line as the base class does.
+        self.encode = JsonEncoder().encode
+
+    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
+        return self.encode(log_data)
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         super().add_fields(log_data, record, message_dict)

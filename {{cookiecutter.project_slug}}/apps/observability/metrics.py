@@ -57,7 +57,7 @@ cache_errors = Counter("django_cache_errors", "Calls to the cache that failed.")
 
 @sync_and_async_middleware
 def metrics_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Counts and times every request that it sees; health probes are answered before it."""
+    """Counts and times every request that it sees; static files and health probes are answered before it."""
     # %if cookiecutter.database == "postgresql"
     watch_pools()
     # %endif

@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
 from apps.observability.logs import printable
-from apps.observability.request_ids import begin_request
+from apps.observability.request_ids import begin_request, proposed_id
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's status for a client that left before the answer
 
@@ -29,7 +29,7 @@ def observability_middleware(get_response: Callable[[HttpRequest], Any]) -> Call
 
     def serve(request: HttpRequest) -> HttpResponseBase:
         started = perf_counter()
-        request_id = begin_request(request.headers.get("x-request-id", ""))
+        request_id = begin_request(proposed_id(request.META))
         response: HttpResponseBase = get_response(request)
         response.headers["X-Request-ID"] = request_id
         log_access(request, response.status_code, started)
@@ -37,7 +37,7 @@ def observability_middleware(get_response: Callable[[HttpRequest], Any]) -> Call
 
     async def serve_async(request: HttpRequest) -> HttpResponseBase:
         started = perf_counter()
-        request_id = begin_request(request.headers.get("x-request-id", ""))
+        request_id = begin_request(proposed_id(request.META))
         try:
             response: HttpResponseBase = await get_response(request)
         except asyncio.CancelledError:
@@ -57,6 +57,7 @@ def log_access(request: HttpRequest, status: int, started: float) -> None:
     level = logging.WARNING if refusal else logging.INFO
     if not logger.isEnabledFor(level):
         return
+    meta = request.META
     # No query string: tokens and e-mail addresses travel there.
     path = printable(request.path, LONGEST_PATH)
     logger.log(
@@ -70,8 +71,8 @@ def log_access(request: HttpRequest, status: int, started: float) -> None:
             "path": path,
             "status": status,
             "duration_ms": round((perf_counter() - started) * 1000, 1),
-            "remote_addr": request.META.get("REMOTE_ADDR", ""),
-            "user_agent": printable(request.headers.get("user-agent", ""), LONGEST_USER_AGENT),
+            "remote_addr": meta.get("REMOTE_ADDR", ""),
+            "user_agent": printable(meta.get("HTTP_USER_AGENT", ""), LONGEST_USER_AGENT),
             **({"refusal": refusal} if refusal else {}),
         },
     )

@@ -1,8 +1,10 @@
 """The id that ties together the response, the log lines and the error report of one request."""
 
 import re
-import uuid
+import secrets
+from collections.abc import Mapping
 from contextvars import ContextVar
+from typing import Any
 
 # No Django import here: the logs need it before the settings are there.
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -14,9 +16,20 @@ def current_request_id() -> str | None:
     return _request_id.get()
 
 
+def proposed_id(meta: Mapping[str, Any]) -> str:
+    """What came as X-Request-ID. From META, because Django makes ``request.headers`` of all headers of a request."""
+    proposed: str = meta.get("HTTP_X_REQUEST_ID", "")
+    return proposed
+
+
+def choose_request_id(proposed: str) -> str:
+    """The proposed id where it is well formed, a new one elsewhere."""
+    return proposed if _WELL_FORMED.fullmatch(proposed) else secrets.token_hex(16)
+
+
 def begin_request(proposed: str) -> str:
-    """Take the proposed id where it is well formed, make one elsewhere; it holds until the request's context ends."""
-    request_id = proposed if _WELL_FORMED.fullmatch(proposed) else uuid.uuid4().hex
+    """Choose an id, which holds until the request's context ends."""
+    request_id = choose_request_id(proposed)
     _request_id.set(request_id)
     return request_id
 

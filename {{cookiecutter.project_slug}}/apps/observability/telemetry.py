@@ -79,7 +79,7 @@ def stop() -> None:
 
 @sync_and_async_middleware
 def telemetry_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """A span and a measurement for every request that it sees; health probes are answered before it."""
+    """A span and a measurement for every request that it sees; static files and probes are answered before it."""
 
     def serve(request: HttpRequest) -> HttpResponseBase:
         with measure(request) as end:

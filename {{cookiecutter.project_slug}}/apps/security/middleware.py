@@ -54,6 +54,7 @@ def is_trusted(address: str) -> bool:
     return any(ip in network for network in trusted_networks())
 
 
+@lru_cache(maxsize=1024)
 def client_address(peer: str, forwarded_for: str) -> str:
     """The client's address from X-Forwarded-For: the last entry that no proxy of ours has written.
 
@@ -113,13 +114,13 @@ def body_limit_middleware(get_response: Callable[[HttpRequest], Any]) -> Callabl
     return serve_async if iscoroutinefunction(get_response) else serve
 
 
-def declares_too_much(request: HttpRequest) -> bool:
-    length = request.headers.get("content-length") or ""
+def declares_too_much(meta: dict[str, Any]) -> bool:
+    length = meta.get("CONTENT_LENGTH") or ""
     return length.isdecimal() and int(length) > settings.REQUEST_MAX_BODY_SIZE
 
 
 def refuse_body(request: HttpRequest) -> HttpResponse | None:
-    if declares_too_much(request):
+    if declares_too_much(request.META):
         return refusal("The request is larger than this service accepts.\n", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     # %if cookiecutter.interface == "asgi"
     if getattr(request, "scope", {}).get(TOO_SLOW):

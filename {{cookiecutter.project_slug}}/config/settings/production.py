@@ -126,6 +126,7 @@ for alias, database in DATABASES.items():
         and {
             "min_size": 1,
             "max_size": POOL_MAX_SIZE,
+            "check": import_module("apps.operations.pool").check_connection,
             # While the database is away a thread is held up for 2 s at most, and a connection is tried each second:
             # the pool's own attempts grow rarer until they are minutes apart.
             "timeout": 2,
@@ -232,6 +233,12 @@ ADMINS = env.list("DJANGO_ADMINS", default=[])
 
 # Static files and uploads
 
+# apps.edge answers for the files that have been collected, before Django is asked.
+# %if cookiecutter.interface == "asgi"
+MIDDLEWARE.remove("apps.pages.static.AsyncWhiteNoiseMiddleware")
+# %else
+MIDDLEWARE.remove("whitenoise.middleware.WhiteNoiseMiddleware")
+# %endif
 if static_host := env.address("DJANGO_STATIC_HOST", ("https",), default="").rstrip("/"):
     STATIC_URL = f"{static_host}/static/"
     for directive in ("script-src", "style-src", "img-src", "font-src"):
