@@ -126,7 +126,7 @@ for alias, database in DATABASES.items():
         and {
             "min_size": 1,
             "max_size": POOL_MAX_SIZE,
-            "check": import_module("apps.operations.pool").check_connection,
+            "check": database.get("CONN_HEALTH_CHECKS") and import_module("apps.operations.pool").check_connection,
             # While the database is away a thread is held up for 2 s at most, and a connection is tried each second:
             # the pool's own attempts grow rarer until they are minutes apart.
             "timeout": 2,
