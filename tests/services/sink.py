@@ -39,6 +39,7 @@ class Sink(Service):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # connections are kept, as by what stands behind the real addresses
     sink: Sink
 
     def do_POST(self) -> None:
@@ -50,6 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.send_response(200)
         self.send_header("Content-Type", self.sink.content_type)
+        self.send_header("Content-Length", str(len(self.sink.answer)))
         self.end_headers()
         self.wfile.write(self.sink.answer)
 

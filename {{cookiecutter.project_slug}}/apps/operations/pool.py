@@ -3,6 +3,7 @@
 import select
 from typing import Any
 
+import psycopg
 from psycopg_pool import ConnectionPool
 
 
@@ -14,5 +15,11 @@ def check_connection(connection: Any) -> None:
     """
     socket = select.poll()
     socket.register(connection.fileno(), select.POLLIN)
-    if socket.poll(0):
+    if not socket.poll(0):
+        return
+    try:
         ConnectionPool.check_connection(connection)
+    except psycopg.OperationalError:
+        # The others have mostly ended with it, and who is given two such in a row waits for too long.
+        connection._pool.drain()
+        raise
