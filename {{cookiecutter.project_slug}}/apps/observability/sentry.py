@@ -21,12 +21,17 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
     """Start the client; ``traces_sample_rate`` is the share of requests, 0 to 1, whose timing is recorded."""
     # Imported here: without a DSN nobody pays for it.
     import sentry_sdk
+    from sentry_sdk.integrations import django
     from sentry_sdk.integrations.atexit import AtexitIntegration
-    from sentry_sdk.integrations.django import DjangoIntegration
     from sentry_sdk.integrations.logging import ignore_logger
 
     # What a scanner sends is not an error of ours.
     ignore_logger("django.security.*")
+    # Written at the end of a request, when nothing can happen any more that it would explain.
+    ignore_logger("access")
+    # Around each middleware and each receiver of a signal they put a function, also where its span is not wanted.
+    for patch in ("patch_django_middlewares", "patch_signals"):
+        setattr(django, patch, lambda: None)
     # %if cookiecutter.task_queue == "celery"
     from sentry_sdk.integrations.celery import CeleryIntegration
 
@@ -39,13 +44,15 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
         # Only what is asked for, and no span for each middleware, signal and cache call: they cost more than they tell.
         auto_enabling_integrations=False,
         integrations=[
-            DjangoIntegration(middleware_spans=False, signals_spans=False, cache_spans=False),
+            django.DjangoIntegration(middleware_spans=False, signals_spans=False, cache_spans=False),
             # By itself it tells the terminal, in plain words, that it still has something to send.
             AtexitIntegration(callback=lambda pending, timeout: None),
             # %if cookiecutter.task_queue == "celery"
             CeleryIntegration(),
             # %endif
         ],
+        # A session for every request, for the one figure of how many went well.
+        auto_session_tracking=False,
         max_request_body_size="never",
         # The values of variables in a traceback are whatever the code had at hand, passwords among them.
         include_local_variables=False,
