@@ -29,13 +29,14 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
     ignore_logger("django.security.*")
     # Written at the end of a request, when nothing can happen any more that it would explain.
     ignore_logger("access")
-    # Around each middleware and each receiver of a signal they put a function, also where its span is not wanted.
-    for patch in ("patch_django_middlewares", "patch_signals"):
-        setattr(django, patch, lambda: None)
     # %if cookiecutter.task_queue == "celery"
     from sentry_sdk.integrations.celery import CeleryIntegration
 
     # %endif
+    # Each middleware and each receiver of a signal would be wrapped for a span, even where spans are off.
+    for patch in ("patch_django_middlewares", "patch_signals"):
+        setattr(django, patch, lambda: None)
+
     sentry_sdk.init(
         dsn=dsn,
         environment=environment,
