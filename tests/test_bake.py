@@ -44,7 +44,7 @@ ALWAYS = set(
     apps/operations/management/__init__.py apps/operations/management/commands/__init__.py
     apps/operations/management/commands/migrate.py
     apps/pages/__init__.py apps/pages/urls.py apps/pages/views.py
-    apps/security/__init__.py apps/security/content_types.py apps/security/guessing.py apps/security/headers.py
+    apps/security/__init__.py apps/security/content_types.py apps/security/guessing.py
     apps/security/middleware.py
     apps/users/__init__.py apps/users/admin.py apps/users/hashers.py apps/users/migrations/__init__.py
     config/__init__.py config/env.py config/serve.py config/server.py config/urls.py

@@ -144,7 +144,9 @@ SLOW = {
 def attacks() -> Iterator[tuple[str, Iterable[bytes], tuple[int, ...]]]:
     """Names, what is sent piece by piece until the answer is there, and the statuses that are right."""
     megabyte = bytes(1024 * 1024)
-    yield "5 GiB declared", [post(b"Content-Length: 5368709120"), *[megabyte] * 64], (413,)
+    for path in (b"/drill/upload/", b"/health/live/", b"/static/admin/css/base.css"):
+        name = f"5 GiB declared for {path.decode()}"
+        yield name, [post(b"Content-Length: 5368709120", path=path), *[megabyte] * 64], (405, 413)
     endless = b"%x\r\n%s\r\n" % (len(megabyte), megabyte)
     # Without a length Django takes a body under WSGI for empty, and Gunicorn throws away what comes.
     yield "endless chunks", [post(b"Transfer-Encoding: chunked"), *[endless] * 64], (400, 413)

@@ -97,6 +97,13 @@ def test_the_head_of_a_request_is_limited(
     assert len(caplog.messages) == (status != b"200")
 
 
+def test_a_connection_ends_with_the_answer_to_a_body_that_was_cut() -> None:
+    length = (b"content-length", str(django_settings.REQUEST_MAX_BODY_SIZE + 1).encode())
+    start, _ = converse(request_for("/health/live/", length))
+    assert start["status"] == 200
+    assert [value for name, value in start["headers"] if name.lower() == b"connection"] == [b"close"]
+
+
 def test_a_body_within_the_limit_arrives_whole() -> None:
     body = b"username=a&password=b"
     start, _ = converse(
@@ -123,8 +130,19 @@ def test_a_collected_file_is_answered_before_django_is_asked() -> None:
     modified = dict(start["headers"])[b"last-modified"]
     start, _ = converse(request_for("/static/small.css", (b"if-modified-since", modified)), application=edge)
     assert start["status"] == 304
-    _, body = converse(request_for("/static/large.bin"), application=edge)
-    assert (body["body"], body["more_body"]) == (LARGE[:CHUNK_BYTES], True)
+
+
+@pytest.mark.parametrize("path", ["/health/live/", "/static/small.css", "/static/large.bin"])
+@pytest.mark.parametrize("headers", [[], [(b"content-length", b"1")], [(b"transfer-encoding", b"chunked")]])
+@pytest.mark.usefixtures("static_root")
+def test_a_body_and_a_large_file_are_left_to_django(path: str, headers: list[tuple[bytes, bytes]]) -> None:
+    async def django(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 418, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    is_left = bool(headers) or path == "/static/large.bin"
+    start, _ = converse(request_for(path, *headers), application=with_edge(django))
+    assert (start["status"] == 418) == is_left
 
 
 def test_headers_are_read_at_the_edge_as_django_reads_them() -> None:

@@ -8,6 +8,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from apps.edge import files
+from apps.observability.request_ids import current_request_id
 
 PATH = "/static/site.css"
 
@@ -40,6 +41,13 @@ def test_a_file_has_its_access_line(caplog: pytest.LogCaptureFixture) -> None:
     [record] = caplog.records
     assert record.getMessage() == f"GET {PATH} 200"
     assert record.__dict__["remote_addr"] == "198.51.100.7"
+
+
+def test_a_file_that_is_gone_is_left_to_django(tmp_path: Path) -> None:
+    found = files.find_files()[PATH]
+    (tmp_path / "site.css").unlink()
+    assert files.answer(found, PATH, {"REQUEST_METHOD": "GET", "HTTP_X_FORWARDED_PROTO": "https"}) is None
+    assert current_request_id() is None
 
 
 def test_plain_http_is_left_to_django_which_redirects() -> None:

@@ -11,7 +11,6 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.test import AsyncClient, Client
 from django.urls import reverse
-from django.utils.csp import CSP
 from pytest_django.fixtures import Settings
 
 from apps.security import middleware
@@ -117,13 +116,6 @@ def test_the_headers_of_a_page(client: Client) -> None:
     assert response.headers["Referrer-Policy"] == "same-origin"
     assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert "camera=()" in response.headers["Permissions-Policy"]
-
-
-def test_a_policy_without_a_nonce_is_the_settings_own(client: Client, settings: Settings) -> None:
-    settings.SECURE_CSP = {"default-src": ["'none'"], "script-src": ["'self'", CSP.NONCE]}
-    assert client.get("/robots.txt").headers["Content-Security-Policy"] == "default-src 'none'; script-src 'self'"
-    settings.SECURE_CSP = {}
-    assert "Content-Security-Policy" not in client.get("/robots.txt").headers
 
 
 def test_scripts_and_styles_run_by_nonce_only(client: Client) -> None:

@@ -1,39 +1,51 @@
 """Answers probes and requests for static files before Django is asked, which would make each several times as dear.
 
-The middleware for both stays behind it, for the development server and the tests. Nothing here leaves the event loop,
-except to read what is too large for one piece.
+Whatever else comes to their addresses is left to Django, whose middleware answers for both: other methods, bodies, plain
+HTTP, large files, which are read piece by piece. Nothing here leaves the event loop.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
-from whitenoise.responders import Response
+from whitenoise.responders import StaticFile
 
 from apps.edge.files import answer, find_files
 from apps.health.middleware import LIVE, READY, liveness, readiness
 from apps.health.readiness import all_pass_async
-from apps.pages.static import CHUNK_BYTES, Chunks
+from apps.pages.static import CHUNK_BYTES
 from apps.security.bodies import Application, Receive, Send
+
+OF_A_BODY = {b"content-length", b"transfer-encoding"}
 
 
 def with_edge(application: Application) -> Application:
     """The ASGI application, asked only for what is neither a probe nor a static file."""
-    files = find_files()
+    files = {path: file for path, file in find_files().items() if is_small(file)}
 
     async def serve(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         path = scope["path"]
-        if path in (READY, LIVE):
-            meta = request_meta(scope)
-            status, headers, body = readiness(await all_pass_async(), meta) if path == READY else liveness(meta)
-            await start(send, status, headers.items())
-            await send({"type": "http.response.body", "body": body})
-        elif (file := files.get(path)) and (response := answer(file, path, request_meta(scope))):
-            await start(send, response.status, response.headers)
-            await send_file(send, response)
-        else:
-            await application(scope, receive, send)
+        if scope["method"] == "GET" and not OF_A_BODY.intersection(name for name, _ in scope["headers"]):
+            if path in (READY, LIVE):
+                meta = request_meta(scope)
+                answered = readiness(await all_pass_async(), meta) if path == READY else liveness(meta)
+                status, headers, body = answered
+                await respond(send, status, headers.items(), body)
+                return
+            if (file := files.get(path)) and (found := answer(file, path, request_meta(scope))):
+                content = b""
+                if found.file:
+                    with found.file:
+                        content = found.file.read()
+                await respond(send, found.status, found.headers, content)
+                return
+        await application(scope, receive, send)
 
     return serve
+
+
+def is_small(file: StaticFile) -> bool:
+    """Whether a file may be read on the event loop, in each of its encodings."""
+    return all(int(dict(headers)["Content-Length"]) <= CHUNK_BYTES for _, _, headers in file.alternatives)
 
 
 def request_meta(scope: dict[str, Any]) -> dict[str, Any]:
@@ -47,19 +59,7 @@ def request_meta(scope: dict[str, Any]) -> dict[str, Any]:
     return meta
 
 
-async def start(send: Send, status: int, headers: Iterable[tuple[str, str]]) -> None:
+async def respond(send: Send, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
     encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     await send({"type": "http.response.start", "status": int(status), "headers": encoded})
-
-
-async def send_file(send: Send, response: Response) -> None:
-    if response.file is None:
-        await send({"type": "http.response.body"})
-        return
-    with response.file as file:
-        if int(dict(response.headers)["Content-Length"]) <= CHUNK_BYTES:
-            await send({"type": "http.response.body", "body": file.read()})
-            return
-        async for chunk in Chunks(file):
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body"})
+    await send({"type": "http.response.body", "body": body})

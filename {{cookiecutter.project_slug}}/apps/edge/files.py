@@ -17,14 +17,14 @@ from apps.security.middleware import find_client
 
 def find_files() -> dict[str, StaticFile]:
     """The collected files by their paths, as they are when the server starts."""
-    files: dict[str, StaticFile] = WhiteNoiseMiddleware().files
-    return files
+    files: dict[str, Any] = WhiteNoiseMiddleware().files
+    return {path: file for path, file in files.items() if isinstance(file, StaticFile)}
 
 
 def answer(file: StaticFile, path: str, meta: dict[str, Any]) -> Response | None:
-    """Status, headers and open file for a request; None where it has to be redirected to HTTPS, which Django does.
+    """Status, headers and open file for a GET request; None where Django has to answer.
 
-    ``meta`` is a dictionary like ``HttpRequest.META``, which is changed.
+    That is a request that has to be redirected to HTTPS, and a file that is gone since the server started. ``meta`` is a dictionary like ``HttpRequest.META``, which is changed.
     """
     started = perf_counter()
     find_client(meta)
@@ -34,9 +34,13 @@ def answer(file: StaticFile, path: str, meta: dict[str, Any]) -> Response | None
     if settings.SECURE_SSL_REDIRECT and not is_secure:
         return None
     request_id = begin_request(proposed_id(meta))
-    found = file.get_response(request.method, meta)
-    log_access(request, found.status, started)
-    end_request()
+    try:
+        found = file.get_response(request.method, meta)
+        log_access(request, found.status, started)
+    except OSError:
+        return None
+    finally:
+        end_request()
     # A new one: WhiteNoise hands out the same one each time that a browser has the file already.
     headers = [*found.headers, *security_headers(is_secure), ("X-Request-ID", request_id)]
     return Response(found.status, headers, found.file)

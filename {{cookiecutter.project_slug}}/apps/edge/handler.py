@@ -16,11 +16,11 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
+from django.middleware.csp import ContentSecurityPolicyMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
-from apps.security.headers import ContentSecurityPolicyMiddleware
 from apps.security.middleware import WellFormedSessionMiddleware
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}

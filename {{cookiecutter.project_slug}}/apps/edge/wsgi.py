@@ -1,6 +1,6 @@
 """Answers probes and requests for static files before Django is asked, which would make each several times as dear.
 
-The middleware for both stays behind it, for the development server and the tests.
+Whatever else comes to their addresses is left to Django, whose middleware answers for both: other methods, plain HTTP.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,13 +25,14 @@ def with_edge(application: Application) -> Application:
 
     def serve(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = decode_path_info(environ.get("PATH_INFO", ""))
-        if path in (READY, LIVE):
-            status, headers, body = readiness(all_pass(), environ) if path == READY else liveness(environ)
-            start_response(status_line(status), list(headers.items()))
-            return [body]
-        if (file := files.get(path)) and (response := answer(file, path, {**environ})):
-            start_response(status_line(response.status), response.headers)
-            return environ.get("wsgi.file_wrapper", FileWrapper)(response.file) if response.file else []
+        if environ["REQUEST_METHOD"] == "GET":
+            if path in (READY, LIVE):
+                status, headers, body = readiness(all_pass(), environ) if path == READY else liveness(environ)
+                start_response(status_line(status), list(headers.items()))
+                return [body]
+            if (file := files.get(path)) and (found := answer(file, path, {**environ})):
+                start_response(status_line(found.status), found.headers)
+                return environ.get("wsgi.file_wrapper", FileWrapper)(found.file) if found.file else []
         return application(environ, start_response)
 
     return serve

@@ -28,18 +28,20 @@ def health_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[H
     """200 from the live path while the process answers; 200 or 503 from the ready path."""
 
     def serve(request: HttpRequest) -> HttpResponseBase:
-        if request.path_info == READY:
-            return respond(readiness(all_pass(), request.META))
-        if request.path_info == LIVE:
-            return respond(liveness(request.META))
+        if request.method in ("GET", "HEAD"):
+            if request.path_info == READY:
+                return respond(readiness(all_pass(), request.META))
+            if request.path_info == LIVE:
+                return respond(liveness(request.META))
         response: HttpResponseBase = get_response(request)
         return response
 
     async def serve_async(request: HttpRequest) -> HttpResponseBase:
-        if request.path_info == READY:
-            return respond(readiness(await all_pass_async(), request.META))
-        if request.path_info == LIVE:
-            return respond(liveness(request.META))
+        if request.method in ("GET", "HEAD"):
+            if request.path_info == READY:
+                return respond(readiness(await all_pass_async(), request.META))
+            if request.path_info == LIVE:
+                return respond(liveness(request.META))
         response: HttpResponseBase = await get_response(request)
         return response
 

@@ -60,9 +60,20 @@ def limit_body(application: Application, limit: int) -> Application:
             is_cut = True
             return END_OF_BODY
 
-        await application(scope, receive_within_limit, send)
+        async def send_and_close(message: Message) -> None:
+            await send(closing(message) if is_cut else message)
+
+        await application(scope, receive_within_limit, send_and_close)
 
     return limited
+
+
+def closing(message: Message) -> Message:
+    """The start of a response as one that ends the connection: else the server reads on for as long as a client sends."""
+    if message["type"] != "http.response.start":
+        return message
+    headers = [header for header in message["headers"] if header[0].lower() != b"connection"]
+    return {**message, "headers": [*headers, (b"connection", b"close")]}
 
 
 async def disconnection(receive: Receive) -> Message:

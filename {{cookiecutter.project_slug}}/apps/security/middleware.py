@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
+LONGEST_REMEMBERED = 100  # characters of X-Forwarded-For: two addresses of IPv6
 SESSION_KEY = re.compile(r"[a-z0-9]{8,40}")
 # %if cookiecutter.interface == "asgi"
 TOO_SLOW = "body_too_slow"  # in the scope: apps.security.bodies has cut the body
@@ -78,8 +79,10 @@ def find_client(meta: dict[str, Any]) -> None:
     if not is_trusted(peer):
         for header in FORWARDED_HEADERS:
             meta.pop(header, None)
-    elif "HTTP_X_FORWARDED_FOR" in meta:
-        meta["REMOTE_ADDR"] = client_address(peer, meta["HTTP_X_FORWARDED_FOR"])
+    elif forwarded_for := meta.get("HTTP_X_FORWARDED_FOR"):
+        # What is longer is not remembered: anybody can send it, of any length.
+        find = client_address if len(forwarded_for) <= LONGEST_REMEMBERED else client_address.__wrapped__
+        meta["REMOTE_ADDR"] = find(peer, forwarded_for)
 
 
 @sync_and_async_middleware

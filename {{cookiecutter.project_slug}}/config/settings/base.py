@@ -70,7 +70,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # %endif
     "apps.security.middleware.body_limit_middleware",
-    "apps.security.headers.ContentSecurityPolicyMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "apps.security.middleware.WellFormedSessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -233,12 +233,6 @@ ADMINS = env.list("DJANGO_ADMINS", default=[])
 
 # Static files and uploads
 
-# apps.edge answers for the files that have been collected, before Django is asked.
-# %if cookiecutter.interface == "asgi"
-MIDDLEWARE.remove("apps.pages.static.AsyncWhiteNoiseMiddleware")
-# %else
-MIDDLEWARE.remove("whitenoise.middleware.WhiteNoiseMiddleware")
-# %endif
 if static_host := env.address("DJANGO_STATIC_HOST", ("https",), default="").rstrip("/"):
     STATIC_URL = f"{static_host}/static/"
     for directive in ("script-src", "style-src", "img-src", "font-src"):
