@@ -1,7 +1,8 @@
 """The figures of the table, each a pair of measurements."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -95,15 +96,25 @@ def figures(served: dict[tuple[str, str], Instance], seconds: int) -> list[Figur
 
 
 def worker_memory(instance: Instance) -> float:
-    return memory_mib(workers(instance.pid))
+    """In MiB, of workers that have just answered their first requests: older ones may have been replaced."""
+    with started(instance) as another:
+        another.warm_up()
+        return memory_mib(workers(another.pid))
 
 
 def start_cpu_s(instance: Instance) -> float:
     """What a start takes, until one of the workers has answered."""
+    with started(instance) as another:
+        return cpu_seconds(another.pid)
+
+
+@contextmanager
+def started(instance: Instance) -> Iterator[Instance]:
+    """Another instance of the same project, which has answered once."""
     another = replace(instance, name="another", port=free_port())
     another.start()
     try:
-        return cpu_seconds(another.pid)
+        yield another
     finally:
         another.stop()
 
