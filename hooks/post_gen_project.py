@@ -64,7 +64,7 @@ def write_env(project):
 
 def init_git(project):
     if shutil.which("git"):
-        subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
+        subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], cwd=project, check=True)
 
 
 def main():

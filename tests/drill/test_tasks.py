@@ -39,8 +39,9 @@ def test_no_task_in_the_database_is_lost(project, env, start_worker, database, t
 
 @only_wsgi
 def test_no_task_in_redis_is_lost(project, env, start_worker, tmp_path, break_promise, report):
-    # Production waits for an hour before it takes a worker for dead.
-    impatient = break_promise("config/celery.py", '"visibility_timeout": 3600', '"visibility_timeout": 4')
+    # Production waits for an hour before it takes a worker for dead, and looks for such every 100 s.
+    impatience = '"visibility_timeout": 4, "unacked_restore_throttle": 1'
+    impatient = break_promise("config/celery.py", '"visibility_timeout": 3600', impatience)
     with Mailbox(tmp_path / "mail") as mailbox, Redis(tmp_path / "broker", keeps=True) as broker:
         report(drill(impatient, env | {"CELERY_BROKER_URL": broker.url}, start_worker, mailbox, broker, "redis-"))
 

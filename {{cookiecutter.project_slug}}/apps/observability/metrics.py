@@ -42,7 +42,11 @@ capacity = Gauge("django_http_workers", "Processes that answer requests.", multi
 queries = Counter("django_db_queries", "Queries sent.", ("database",))
 query_errors = Counter("django_db_query_errors", "Queries that failed.", ("database",))
 query_seconds = Counter("django_db_query_seconds", "Seconds spent in queries.", ("database",))
+# %if cookiecutter.database == "postgresql"
 connections_taken = Counter("django_db_connections", "Connections opened, or taken from the pool.", ("database",))
+# %else
+connections_taken = Counter("django_db_connections", "Connections opened.", ("database",))
+# %endif
 # %if cookiecutter.database == "postgresql"
 pool_requests = Counter("django_db_pool_requests", "Connections asked of the pool.", ("database",))
 pool_waits = Counter("django_db_pool_waits", "Times that none was free at once.", ("database",))
@@ -105,7 +109,7 @@ def series(view: str, method: str, status: int) -> tuple[Counter, Histogram]:
 
 @receiver(connection_created)
 def watch_connection(connection: Any, **kwargs: object) -> None:
-    """Count its queries from now on. The signal comes each time that a connection is opened or taken from the pool."""
+    """Count its queries from now on. The signal comes each time that a connection is taken up."""
     connections_taken.labels(connection.alias).inc()
     query_errors.labels(connection.alias)  # a rate needs the zero before the first error
     if count_query not in connection.execute_wrappers:
