@@ -4,6 +4,7 @@ Each migration runs once and all four end well. One that fails is named in a lin
 """
 
 import re
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -11,11 +12,11 @@ import pytest
 
 from tests.bakery import clean_environment
 from tests.drill import every_interface_and_server, only_wsgi
-from tests.services import Process
+from tests.services import Process, wait_until
 
-# Seconds, and less than the last one waits: nobody waits in a statement.
-IMPATIENT = {"DATABASE_STATEMENT_TIMEOUT": "3"}
-# manage.py migrate, held up when all is loaded until the others have come as far. What a project prepares takes a second.
+STATEMENT_TIMEOUT_S = 3
+IMPATIENT = {"DATABASE_STATEMENT_TIMEOUT": str(STATEMENT_TIMEOUT_S)}
+# manage.py migrate, held up when all is loaded until the others have come as far, and once it works until the others wait.
 MIGRATE = """
 import pathlib, sys, time
 import django
@@ -24,10 +25,15 @@ from django.apps import apps
 from django.core.management import call_command, execute_from_command_line
 from django.db.models.signals import pre_migrate
 call_command("check")
-pre_migrate.connect(lambda **kwargs: time.sleep(1), sender=apps.get_app_config("users"), weak=False)
-print("at the gate", flush=True)
-while not pathlib.Path(sys.argv[1]).exists():
-    time.sleep(0.01)
+
+def stop_at(gate, word):
+    print(word, flush=True)
+    while not pathlib.Path(gate).exists():
+        time.sleep(0.01)
+
+working = lambda **kwargs: stop_at(sys.argv[2], "at work")
+pre_migrate.connect(working, sender=apps.get_app_config("users"), weak=False)
+stop_at(sys.argv[1], "at the gate")
 execute_from_command_line(["manage.py", "migrate"])
 """
 WAITING = "another process migrates this database"
@@ -73,14 +79,22 @@ def test_instances_that_all_migrate_are_noticed(project, env, database, tmp_path
 
 
 def drill(project, env: dict[str, str], folder: Path) -> str:
-    gate = folder / "gate"
-    command = ["env", f"--chdir={project.path}", project.path / ".venv" / "bin" / "python", "-c", MIGRATE, gate]
+    start, work = folder / "start", folder / "work"
+    command = ["env", f"--chdir={project.path}", project.path / ".venv" / "bin" / "python", "-c", MIGRATE, start, work]
     instances = [
         Process(command, folder, name=f"instance-{number}", env=clean_environment() | env) for number in range(1, 5)
     ]
     for instance in instances:
         instance.wait_for(lambda instance=instance: "at the gate" in instance.log, 60, "an instance at the gate")
-    gate.touch()
+    start.touch()
+    for instance in instances:
+        instance.wait_for(
+            lambda instance=instance: "at work" in instance.log or WAITING in instance.log, 60, "it to work or to wait"
+        )
+    # Nobody waits in a statement: that would have been stopped by then.
+    since = time.monotonic()
+    wait_until(lambda: time.monotonic() > since + 1.2 * STATEMENT_TIMEOUT_S, 60, "a statement's time to be over")
+    work.touch()
     for instance in instances:
         status = instance.wait(60)
         instance.stop()
@@ -90,5 +104,5 @@ def drill(project, env: dict[str, str], folder: Path) -> str:
     assert set(applied.values()) == {1}
     assert sum("Applying" in instance.log for instance in instances) == 1
     waited = sum(WAITING in instance.log for instance in instances)
-    assert waited > 0, "nobody came at the same moment"
+    assert waited == 3, f"{waited} waited"
     return f"{len(applied)} migrations once each, status 0 four times, {waited} waited"
