@@ -3,7 +3,6 @@
 import argparse
 import os
 import platform
-import re
 import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import distributions
@@ -21,7 +20,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=2, help="of each load: two loads a row and round")
-    parser.add_argument("--only", default="", metavar="REGEX", help="the rows to measure, by their names")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     find_program("wrk", "wrk")
@@ -29,14 +27,14 @@ def main() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
     with tempfile.TemporaryDirectory() as folder, instances(Path(folder)) as served:
-        chosen = [figure for figure in figures(served, options.seconds) if re.search(options.only, figure.name)]
+        measured = figures(served, options.seconds)
         for instance in served.values():
             instance.start()
             instance.warm_up()
         for number in range(options.rounds):
-            for figure in chosen:
+            for figure in measured:
                 figure.measure(ours_first=number % 2 == 0)
-        text = report(chosen, options.rounds, options.seconds, served["asgi", "ours"].folder)
+        text = report(measured, options.rounds, options.seconds, served["asgi", "ours"].folder)
     options.output.write_text(text, encoding="utf-8")
     print(text)
 

@@ -101,6 +101,11 @@ def test_a_probe_may_name_any_host_over_plain_http(client: Client, settings: Set
     assert response.headers["Content-Length"] == str(len(response.content))
 
 
+@pytest.mark.parametrize("path", ["/health/live/", "/health/ready/"])
+def test_what_comes_with_a_body_is_no_probe(send: "Send", path: str) -> None:
+    assert send("POST", path).status_code == 404
+
+
 def test_probes_do_not_appear_in_the_access_log(send: "Send", caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     send("GET", "/health/live/")

@@ -63,6 +63,13 @@ def test_every_peer_can_be_believed(client: Client, settings: Settings) -> None:
     assert response.wsgi_request.META["REMOTE_ADDR"] == "198.51.100.7"
 
 
+def test_what_strangers_send_at_any_length_is_not_remembered(client: Client) -> None:
+    sent = f"{'x' * 8000}, 198.51.100.7"
+    response = client.get("/robots.txt", headers={"x-forwarded-for": sent}, REMOTE_ADDR=PROXY)
+    assert response.wsgi_request.META["REMOTE_ADDR"] == "198.51.100.7"
+    assert middleware.client_address.cache_info().currsize == 0
+
+
 def test_only_a_proxy_of_ours_says_that_a_request_came_over_https(client: Client, settings: Settings) -> None:
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     headers = {"x-forwarded-proto": "https", "x-forwarded-host": "evil.test", "forwarded": "for=1.2.3.4"}
