@@ -13,7 +13,7 @@ from pathlib import Path
 TABLE = """
 interface=wsgi            apps/edge/wsgi.py apps/security/slow_clients.py config/thread_worker.py config/wsgi.py tests/test_wsgi.py
 interface=asgi            apps/edge/asgi.py apps/edge/handler.py apps/pages/static.py apps/security/bodies.py config/asgi.py config/uvicorn_worker.py tests/test_asgi.py
-database=postgresql       apps/operations/pool.py compose.yaml config/routers.py tests/test_pool.py tests/test_routers.py
+database=postgresql       apps/operations/pool.py apps/operations/postgresql compose.yaml config/routers.py tests/test_pool.py tests/test_routers.py
 database=mysql            compose.yaml config/routers.py tests/test_routers.py
 database=sqlite           data
 cache=redis               apps/health/cache_check.py apps/operations/cache.py compose.yaml tests/test_cache.py

@@ -90,6 +90,8 @@ OWNED = {
     },
     ("database", "postgresql"): {
         "apps/operations/pool.py",
+        "apps/operations/postgresql/__init__.py",
+        "apps/operations/postgresql/base.py",
         "compose.yaml",
         "config/routers.py",
         "tests/test_pool.py",

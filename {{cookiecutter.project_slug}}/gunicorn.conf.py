@@ -86,8 +86,8 @@ worker_exit = stop_telemetry
 # %endif
 threads = server.THREADS
 # A worker is replaced after so many requests, each at another moment, which bounds what a leak can take.
-max_requests = 10_000
-max_requests_jitter = 2_000
+max_requests = 100_000
+max_requests_jitter = 20_000
 
 # %else
 # Not recycled: uvicorn loses about one request each time it replaces a worker under load.

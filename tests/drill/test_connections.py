@@ -1,24 +1,32 @@
 """Connections: 64 clients for twenty seconds.
 
-An ASGI server takes every request at once; whether the database is asked for as many connections is the pool's to say.
+Under WSGI each thread keeps a connection. An ASGI server takes every request at once; whether the database is asked for
+as many connections is the pool's to say.
 """
 
 import threading
 
 import pytest
 
-from tests.drill import both_interfaces, only_asgi
+from tests.drill import both_interfaces, only_asgi, only_wsgi
 from tests.drill.instances import Load
 
 CLIENTS = 64
 SECONDS = 20
 WORKERS = 2
-POOL = {"wsgi": 5, "asgi": 10}  # a worker's, by default: one for each thread and the readiness check; and ten
+ALLOWED = {"wsgi": 5, "asgi": 10}  # a worker, by default: one for each thread and the readiness check; a pool of ten
 
 
 @both_interfaces
-def test_no_more_connections_than_the_pool_allows(project, env, start, services, report):
+def test_no_more_connections_than_are_allowed(project, env, start, services, report):
     report(drill(start(project, env, workers=WORKERS), services.postgresql, env, SECONDS))
+
+
+@only_wsgi
+def test_more_threads_are_noticed(project, env, start, services, break_promise):
+    broken = break_promise("gunicorn.conf.py", "threads = server.THREADS", "threads = server.THREADS * 9")
+    with pytest.raises(AssertionError, match="connections"):
+        drill(start(broken, env, workers=WORKERS), services.postgresql, env, 5)
 
 
 @only_asgi
@@ -32,7 +40,7 @@ def test_a_connection_for_each_request_is_noticed(project, env, start, services,
 
 def drill(instance, postgresql, env, seconds: int) -> str:
     """Load for so many seconds, from a view that is a function and one that is a coroutine."""
-    allowed = WORKERS * POOL[instance.project.answers["interface"]]
+    allowed = WORKERS * ALLOWED[instance.project.answers["interface"]]
     peak = 0
     over = threading.Event()
     with (
@@ -43,7 +51,7 @@ def drill(instance, postgresql, env, seconds: int) -> str:
         timer.start()
         while not over.wait(0.2):
             peak = max(peak, postgresql.count_connections(env["DATABASE_URL"]))
-    assert peak <= allowed, f"{peak} connections, where the pools allow {allowed}"
+    assert peak <= allowed, f"{peak} connections, where {allowed} are allowed"
     failures = one.failures + other.failures
     assert not failures, f"{len(failures)} requests failed: {failures[0]}"
     assert one.requests + other.requests > CLIENTS

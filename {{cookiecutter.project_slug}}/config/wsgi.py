@@ -25,5 +25,6 @@ caches.all()
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """What answers requests, handed nothing that Django cannot read."""
-    environ["CONTENT_TYPE"] = readable(environ.get("CONTENT_TYPE", ""))
+    if content_type := environ.get("CONTENT_TYPE"):
+        environ["CONTENT_TYPE"] = readable(content_type)
     return http_application(environ, start_response)

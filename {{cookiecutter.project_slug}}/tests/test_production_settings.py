@@ -138,12 +138,21 @@ def test_no_request_is_a_transaction(production: Production) -> None:
 
 
 # %if cookiecutter.database == "postgresql"
-def test_postgresql_has_a_pool_and_limits(production: Production) -> None:
+def test_postgresql_has_limits(production: Production) -> None:
+    database = production().DATABASES["default"]
+    # %if cookiecutter.interface == "wsgi"
+    assert (database["OPTIONS"]["pool"], database["CONN_MAX_AGE"]) == (0, 60)
+    # %else
+    assert (database["OPTIONS"]["pool"]["max_size"], database["CONN_MAX_AGE"]) == (10, 0)
+    # %endif
+    assert "statement_timeout=30000" in database["OPTIONS"]["options"]
+    assert "read_only" not in database["OPTIONS"]["options"]
+
+
+def test_postgresql_with_a_pool(production: Production) -> None:
     database = production(DATABASE_POOL_MAX_SIZE="7").DATABASES["default"]
     assert (database["CONN_MAX_AGE"], database["CONN_HEALTH_CHECKS"]) == (0, True)
     assert database["OPTIONS"]["pool"]["max_size"] == 7
-    assert "statement_timeout=30000" in database["OPTIONS"]["options"]
-    assert "read_only" not in database["OPTIONS"]["options"]
 
 
 def test_postgresql_keeps_connections_without_the_pool(production: Production) -> None:

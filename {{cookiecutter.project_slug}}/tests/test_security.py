@@ -1,16 +1,20 @@
 """Who is believed, what is refused, and what a browser is told."""
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.test import AsyncClient, Client
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csp import ContentSecurityPolicyMiddleware
+from django.test import AsyncClient, Client, RequestFactory
 from django.urls import reverse
+from django.utils.csp import CSP
+from django.views.decorators.csp import csp_override, csp_report_only_override
 from pytest_django.fixtures import Settings
 
 from apps.security import middleware
@@ -134,6 +138,24 @@ def test_scripts_and_styles_run_by_nonce_only(client: Client) -> None:
     assert f'nonce="{nonce}"' in response.text
     assert "unsafe" not in response.headers["Content-Security-Policy"]
     assert nonce not in client.get(reverse("admin:login")).text
+
+
+def test_a_view_may_have_a_policy_of_its_own(rf: RequestFactory, settings: Settings) -> None:
+    def policies(view: Callable[[HttpRequest], HttpResponse]) -> tuple[str | None, str | None]:
+        chain = ContentSecurityPolicyMiddleware(middleware.constant_policy_middleware(view))
+        headers = cast("HttpResponse", chain(rf.get("/"))).headers
+        return headers.get(CSP.HEADER_ENFORCE), headers.get(CSP.HEADER_REPORT_ONLY)
+
+    settings.SECURE_CSP, settings.SECURE_CSP_REPORT_ONLY = {"default-src": [CSP.NONE]}, {"img-src": [CSP.SELF]}
+    assert policies(lambda request: HttpResponse()) == ("default-src 'none'", "img-src 'self'")
+    view = csp_override({"default-src": [CSP.SELF]})(lambda request: HttpResponse())
+    assert policies(view) == ("default-src 'self'", "img-src 'self'")
+    view = csp_report_only_override({})(lambda request: HttpResponse())
+    assert policies(view) == ("default-src 'none'", None)
+    view = csp_override({})(lambda request: HttpResponse())
+    assert policies(view) == (None, "img-src 'self'")
+    sandbox = {CSP.HEADER_ENFORCE: "sandbox"}
+    assert policies(lambda request: HttpResponse(headers=sandbox)) == ("sandbox", "img-src 'self'")
 
 
 @pytest.mark.django_db

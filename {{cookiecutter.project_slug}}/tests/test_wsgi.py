@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,13 +14,15 @@ from wsgiref.validate import validator
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
+from gunicorn import util
+from gunicorn.http import wsgi
 from gunicorn.http.errors import InvalidChunkSize
 from gunicorn.workers.gthread import _DEFER, ThreadWorker
 from pytest_django.fixtures import Settings
 
 from apps.edge.wsgi import with_edge
 from apps.security import slow_clients
-from config.thread_worker import Worker
+from config.thread_worker import LONGEST_COPIED, Connection, Response, Worker
 from config.wsgi import application
 
 
@@ -145,16 +148,76 @@ def test_clients_that_hold_all_threads_have_less_time(worker: Any, ends: tuple[s
     assert client in slow_clients.heads
 
 
-def test_a_silent_connection_holds_no_thread(worker: Any) -> None:
-    silent = SimpleNamespace(initialized=False, wait_for_data=lambda seconds: False)
+def test_a_silent_connection_holds_no_thread(worker: Any, ends: tuple[socket.socket, socket.socket]) -> None:
+    silent = SimpleNamespace(initialized=False, sock=ends[0], wait_for_data=lambda seconds: False)
     assert worker.handle(silent) is _DEFER
+    silent.sock.close()
+
+
+def test_a_connection_blocks_until_it_is_given_a_time(ends: tuple[socket.socket, socket.socket]) -> None:
+    ends[0].setblocking(False)
+    with Connection(ends[0]) as connection:
+        connection.setblocking(False)
+        assert os.get_blocking(connection.fileno())
+        connection.settimeout(0.01)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
 
 
 def test_a_malformed_rest_of_a_body_ends_the_connection(worker: Any) -> None:
     def finish_body(deadline: float) -> bool:
         raise InvalidChunkSize(b"evil")
 
-    assert worker._keepalive_after(SimpleNamespace(parser=SimpleNamespace(finish_body=finish_body)), True) is False
+    chunked = SimpleNamespace(body=SimpleNamespace(reader=None))
+    connection = SimpleNamespace(parser=SimpleNamespace(finish_body=finish_body, mesg=chunked))
+    assert worker._keepalive_after(connection, True) is False
+
+
+class Sent(list[bytes]):
+    """A connection that keeps what is sent, piece by piece."""
+
+    sendall = list.append
+
+
+def respond(headers: list[tuple[str, str]], *body: Any) -> Sent:
+    """What goes out for a response to a GET request."""
+    request = SimpleNamespace(method="GET", version=(1, 1), should_close=lambda: False)
+    sent = Sent()
+    response = wsgi.Response(request, sent, SimpleNamespace())
+    response.start_response("200 OK", headers)
+    for piece in body:
+        response.write(piece)
+    response.close()
+    return sent
+
+
+def test_a_response_is_sent_in_one_piece() -> None:
+    [sent] = respond([("Content-Length", "2")], b"ok")
+    assert sent.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert sent.endswith(b"\r\nContent-Length: 2\r\n\r\nok")
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ([], [b"one", b"", b"two"]),
+        ([("Content-Length", "6")], [b"", b"one", b"two", b"three"]),
+        ([("Content-Length", "0")], []),
+        ([], [b"x" * (LONGEST_COPIED + 1)]),
+    ],
+)
+def test_a_response_is_what_gunicorn_would_send(
+    monkeypatch: pytest.MonkeyPatch, headers: list[tuple[str, str]], body: list[bytes]
+) -> None:
+    monkeypatch.setattr(util, "http_date", lambda: "today")
+    ours = respond(headers, *body)
+    monkeypatch.setattr(wsgi, "Response", Response.__base__)
+    assert b"".join(ours) == b"".join(respond(headers, *body))
+
+
+def test_a_body_of_text_is_an_error() -> None:
+    with pytest.raises(TypeError):
+        respond([("Content-Length", "2")], "ok")
 
 
 def test_a_thread_is_watched_while_it_reads_the_head(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ https://docs.djangoproject.com/en/stable/topics/logging/
 
 import logging
 import re
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -25,18 +26,23 @@ OBJECTS = ("request", "socket", "server_time", "status_code", "taskName")
 
 
 class RequestJsonFormatter(JsonFormatter):
-    """Adds the request id to every line that is written while a request is served."""
+    """Level, logger, message, what the code adds, the time in UTC, and the id of the request that is being served.
+
+    Each request writes a line, so what the base class decides anew for each line is settled here.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Once, not for each line as the base class does.
         self.encode = JsonEncoder().encode
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
         return self.encode(log_data)
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        super().add_fields(log_data, record, message_dict)
+        log_data |= {"level": record.levelname, "logger": record.name, "message": record.message, **message_dict}
+        taken = self.reserved_attrs
+        log_data |= {key: value for key, value in vars(record).items() if key not in taken and not key.startswith("_")}
+        log_data["timestamp"] = datetime.fromtimestamp(record.created, UTC).isoformat()
         if request_id := current_request_id():
             log_data["request_id"] = request_id
 
@@ -72,13 +78,7 @@ def json_logging(level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "json": {
-                "()": RequestJsonFormatter,
-                "fmt": ["levelname", "name", "message"],
-                "rename_fields": {"levelname": "level", "name": "logger"},
-                "timestamp": True,
-                "reserved_attrs": [*RESERVED_ATTRS, *OBJECTS],
-            }
+            "json": {"()": RequestJsonFormatter, "reserved_attrs": [*RESERVED_ATTRS, *OBJECTS]},
         },
         "filters": {"refused_requests": {"()": RefusedRequests}},
         "handlers": {
@@ -100,6 +100,8 @@ def json_logging(level: str) -> dict[str, Any]:
             "django.db.backends": {"level": "INFO"},
             # One line for each retry, for instance while Sentry cannot be reached.
             "urllib3.connectionpool": {"level": "ERROR"},
+            # At DEBUG it makes lines for each request, only to drop them.
+            "sentry_sdk.errors": {"level": "INFO"},
             "gunicorn.error": {"handlers": [], "level": level, "propagate": True},
         },
     }

@@ -60,12 +60,15 @@ def log_access(request: HttpRequest, status: int, started: float) -> None:
     meta = request.META
     # No query string: tokens and e-mail addresses travel there.
     path = printable(request.path, LONGEST_PATH)
-    logger.log(
+    # Not logger.log(), which would go and see from which line of code it is called.
+    record = logger.makeRecord(
+        logger.name,
         level,
-        "%s %s %s",
-        request.method,
-        path,
-        status,
+        "",
+        0,
+        f"{request.method} {path} {status}",
+        (),
+        None,
         extra={
             "method": request.method,
             "path": path,
@@ -76,3 +79,4 @@ def log_access(request: HttpRequest, status: int, started: float) -> None:
             **({"refusal": refusal} if refusal else {}),
         },
     )
+    logger.handle(record)

@@ -33,8 +33,8 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
     from sentry_sdk.integrations.celery import CeleryIntegration
 
     # %endif
-    # Each middleware and each receiver of a signal would be wrapped for a span, even where spans are off.
-    for patch in ("patch_django_middlewares", "patch_signals"):
+    # Each middleware, view and receiver of a signal would be wrapped for a span, even where spans are off.
+    for patch in ("patch_django_middlewares", "patch_signals", "patch_views"):
         setattr(django, patch, lambda: None)
 
     sentry_sdk.init(

@@ -1,4 +1,4 @@
-"""Whether a connection of the pool can still be used."""
+"""Whether a connection can still be used."""
 
 import select
 from typing import Any
@@ -7,15 +7,22 @@ import psycopg
 from psycopg_pool import ConnectionPool
 
 
-def check_connection(connection: Any) -> None:
-    """Raise ``psycopg.OperationalError`` where the server has ended the connection.
+def is_silent(connection: Any) -> bool:
+    """Whether nothing waits in the socket of a ``psycopg.Connection``.
 
-    Its last words, or the end itself, wait in the socket then; where nothing waits the server need not be asked, which
-    would take as long as a small query. A server that vanished without a word is noticed by neither.
+    The last words of a server that has ended it, or the end itself, would wait there; where nothing waits the server
+    need not be asked, which would take as long as a small query. One that vanished without a word is noticed by neither.
     """
+    if connection.closed:
+        return False
     socket = select.poll()
     socket.register(connection.fileno(), select.POLLIN)
-    if not socket.poll(0):
+    return not socket.poll(0)
+
+
+def check_connection(connection: Any) -> None:
+    """Raise ``psycopg.OperationalError`` where the server has ended a connection of the pool."""
+    if is_silent(connection):
         return
     try:
         ConnectionPool.check_connection(connection)

@@ -12,6 +12,8 @@ from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.csp import get_nonce
+from django.utils.csp import CSP, build_policy
 from django.utils.decorators import sync_and_async_middleware
 
 LONGEST_REMEMBERED = 100  # characters of X-Forwarded-For: two addresses of IPv6
@@ -136,6 +138,31 @@ def refusal(text: str, status: HTTPStatus) -> HttpResponse:
     response = HttpResponse(text, "text/plain", status)
     response.headers["Connection"] = "close"
     return response
+
+
+@sync_and_async_middleware
+def constant_policy_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Content-Security-Policy for responses without a nonce and without a policy of their own, put together once.
+
+    ContentSecurityPolicyMiddleware, which stands before it, does that anew for each response, and sees to the others.
+    """
+    policies = {CSP.HEADER_ENFORCE: settings.SECURE_CSP, CSP.HEADER_REPORT_ONLY: settings.SECURE_CSP_REPORT_ONLY}
+    headers = [(str(name), build_policy(policy)) for name, policy in policies.items() if policy]
+
+    def complete(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        has_its_own = hasattr(response, "_csp_config") or hasattr(response, "_csp_ro_config")
+        if not has_its_own and not get_nonce(request):
+            for name, value in headers:
+                response.headers.setdefault(name, value)
+        return response
+
+    def serve(request: HttpRequest) -> HttpResponseBase:
+        return complete(request, get_response(request))
+
+    async def serve_async(request: HttpRequest) -> HttpResponseBase:
+        return complete(request, await get_response(request))
+
+    return serve_async if iscoroutinefunction(get_response) else serve
 
 
 class WellFormedSessionMiddleware(SessionMiddleware):

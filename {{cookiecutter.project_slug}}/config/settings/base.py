@@ -71,6 +71,7 @@ MIDDLEWARE = [
     # %endif
     "apps.security.middleware.body_limit_middleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "apps.security.middleware.constant_policy_middleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "apps.security.middleware.WellFormedSessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -89,16 +89,18 @@ STATEMENT_TIMEOUT_S = env.count("DATABASE_STATEMENT_TIMEOUT", default=30)
 # %endif
 # %if cookiecutter.database == "postgresql"
 # %if cookiecutter.interface == "wsgi"
-# One connection for each thread of a worker, and one for the readiness check.
-POOL_MAX_SIZE = env.count("DATABASE_POOL_MAX_SIZE", default=env.count("WEB_THREADS", default=4, minimum=1) + 1)
-# Without the pool (DATABASE_POOL_MAX_SIZE=0, for instance behind PgBouncer) each thread keeps its connection.
+# Each thread of a worker keeps its connection, and so does the readiness check: a pool would only hand them around.
+POOL_MAX_SIZE = env.count("DATABASE_POOL_MAX_SIZE", default=0)
 CONN_MAX_AGE = env.count("DATABASE_CONN_MAX_AGE", default=60)
+# While the database is away a thread is held up for so long.
+CONNECT_TIMEOUT_S = 2
 
 # %else
 POOL_MAX_SIZE = env.count("DATABASE_POOL_MAX_SIZE", default=10)
 # Without the pool (DATABASE_POOL_MAX_SIZE=0, for instance behind PgBouncer) each request opens its own connection:
 # under ASGI it has a thread of its own, whose connection nobody would use again.
 CONN_MAX_AGE = env.count("DATABASE_CONN_MAX_AGE", default=0)
+CONNECT_TIMEOUT_S = 5
 
 # %endif
 for alias, database in DATABASES.items():
@@ -111,11 +113,12 @@ for alias, database in DATABASES.items():
     if READ_ONLY or alias == "replica":
         session["default_transaction_read_only"] = "on"
     options = database.get("OPTIONS", {})
+    database["ENGINE"] = "apps.operations.postgresql"
     database["CONN_HEALTH_CHECKS"] = True
     database["CONN_MAX_AGE"] = 0 if POOL_MAX_SIZE else CONN_MAX_AGE
     database["OPTIONS"] = {
         "application_name": "{{ cookiecutter.project_slug }}",
-        "connect_timeout": 5,
+        "connect_timeout": CONNECT_TIMEOUT_S,
         # A peer that no longer answers is given up after 15 s, not after the kernel's quarter of an hour.
         "tcp_user_timeout": 15_000,
         "keepalives_idle": 30,
@@ -354,6 +357,9 @@ LOGGING["loggers"]["botocore"] = {"level": "INFO"}
 LOGGING["loggers"]["azure"] = {"level": "WARNING"}
 # %endif
 logging.captureWarnings(True)
+# No line names thread, process or task: https://docs.python.org/3/howto/logging.html#optimization
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+logging.logAsyncioTasks = False  # type: ignore[attr-defined]
 if ADMINS:
     LOGGING["handlers"]["mail_admins"] = {"class": "apps.observability.mail.AdminMailHandler", "level": "ERROR"}
     LOGGING["loggers"]["django.request"]["handlers"] = ["mail_admins"]
