@@ -19,7 +19,7 @@ PACKAGES = ("Django", "gunicorn", "psycopg", "redis", "sentry-sdk", "uvicorn", "
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=int, default=2, help="of each load: two loads a row and round")
+    parser.add_argument("--seconds", type=int, default=3, help="of each load: two loads a row and round")
     parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     find_program("wrk", "wrk")
