@@ -150,6 +150,7 @@ def constant_policy_middleware(get_response: Callable[[HttpRequest], Any]) -> Ca
     headers = [(str(name), build_policy(policy)) for name, policy in policies.items() if policy]
 
     def complete(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        # Left there by Django's decorators: django.views.decorators.csp
         has_its_own = hasattr(response, "_csp_config") or hasattr(response, "_csp_ro_config")
         if not has_its_own and not get_nonce(request):
             for name, value in headers:

@@ -113,6 +113,7 @@ for alias, database in DATABASES.items():
     if READ_ONLY or alias == "replica":
         session["default_transaction_read_only"] = "on"
     options = database.get("OPTIONS", {})
+    # Django's, but for the check of connections that were kept.
     database["ENGINE"] = "apps.operations.postgresql"
     database["CONN_HEALTH_CHECKS"] = True
     database["CONN_MAX_AGE"] = 0 if POOL_MAX_SIZE else CONN_MAX_AGE
