@@ -91,7 +91,7 @@ def test_the_access_line(send: "Send", lines: Lines) -> None:
 
 
 def test_a_line_outside_a_request(lines: Lines) -> None:
-    logging.getLogger("shop").info("%s sold", 3, extra={"article": "ink"})
+    logging.getLogger("shop").info("%s sold", 3, extra={"article": "ink", "_buyer": "Ada"})
     [line] = lines()
     assert datetime.fromisoformat(line.pop("timestamp")).utcoffset() == timedelta(0)
     assert line == {"level": "INFO", "logger": "shop", "message": "3 sold", "article": "ink"}

@@ -145,6 +145,7 @@ def test_postgresql_has_limits(production: Production) -> None:
     # %else
     assert (database["OPTIONS"]["pool"]["max_size"], database["CONN_MAX_AGE"]) == (10, 0)
     # %endif
+    assert database["ENGINE"] == "apps.operations.postgresql"
     assert "statement_timeout=30000" in database["OPTIONS"]["options"]
     assert "read_only" not in database["OPTIONS"]["options"]
 

@@ -57,6 +57,12 @@ def test_what_is_no_file_is_left_to_django() -> None:
     assert ask(with_edge(WSGIHandler()), "/static/missing.css")[0] == "404 Not Found"
 
 
+@pytest.mark.parametrize("method", ["HEAD", "POST"])
+def test_what_is_no_get_is_left_to_django(method: str) -> None:
+    with pytest.raises(AssertionError, match="Django was asked"):
+        ask(with_edge(never), "/health/live/", REQUEST_METHOD=method)
+
+
 def never(environ: Any, start_response: Any) -> Any:
     raise AssertionError("Django was asked")
 
