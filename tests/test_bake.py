@@ -179,7 +179,7 @@ OWNED = {
 }
 # What only a project with that answer may speak of.
 TRACES = {
-    ("interface", "wsgi"): r"\bwsgi\b|gthread|WEB_THREADS",
+    ("interface", "wsgi"): r"\bwsgi\b|\bgthread|WEB_THREADS",
     ("interface", "asgi"): r"\basgi\b|uvicorn|uvloop|httptools",
     ("database", "postgresql"): r"postgres|psycopg|pgbouncer",
     ("database", "mysql"): r"mysql|mariadb",
