@@ -80,6 +80,7 @@ class Worker(ThreadWorker):
             slow_clients.ended.discard(conn.sock)
 
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        # Nothing is left of a body: Gunicorn would change the mode of the socket to find that out.
         body = conn.parser.mesg.body.reader
         if keepalive and isinstance(body, LengthReader) and not body.length:
             return True

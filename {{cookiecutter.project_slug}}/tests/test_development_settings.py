@@ -29,6 +29,10 @@ def test_development_can_use_the_database_of_production(
 ) -> None:
     development = load_module("config.settings.development", production_environ).DATABASES["default"]
     production = load_module("config.settings.production", production_environ).DATABASES["default"]
+    # %if cookiecutter.database == "postgresql"
+    assert development["ENGINE"] == "django.db.backends.postgresql"
+    # %else
+    assert development["ENGINE"] == production["ENGINE"]
+    # %endif
     for key in ("NAME", "HOST", "USER"):
         assert development.get(key) == production.get(key)
-    assert development["ENGINE"].rpartition(".")[2] == production["ENGINE"].rpartition(".")[2]

@@ -1,6 +1,7 @@
 """A connection is looked at before it is used, without asking the server."""
 
 import socket
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import psycopg
@@ -14,14 +15,8 @@ class Connection(SimpleNamespace):
     autocommit = True
     closed = False
 
-    def cursor(self) -> "Connection":
-        return self
-
-    def __enter__(self) -> "Connection":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
+    def cursor(self) -> nullcontext["Connection"]:
+        return nullcontext(self)
 
     def execute(self, query: str) -> None:
         raise psycopg.OperationalError("the server has closed the connection")

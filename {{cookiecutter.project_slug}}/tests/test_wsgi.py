@@ -1,9 +1,11 @@
 """The application as a WSGI server calls it."""
 
+import contextlib
 import io
 import logging
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
@@ -22,7 +24,7 @@ from pytest_django.fixtures import Settings
 
 from apps.edge.wsgi import with_edge
 from apps.security import slow_clients
-from config.thread_worker import LONGEST_COPIED, Connection, Response, Worker
+from config.thread_worker import LONGEST_COPIED, Connection, Pieces, Response, Worker
 from config.wsgi import application
 
 
@@ -121,6 +123,20 @@ def test_a_head_that_does_not_end_is_answered_with_408(
     assert caplog.messages == ["A request did not arrive in time"]
 
 
+def test_nobody_waits_for_a_client_that_does_not_read(worker: Any, ends: tuple[socket.socket, socket.socket]) -> None:
+    with Connection(ends[0]) as connection:
+        connection.settimeout(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                connection.send(bytes(LONGEST_COPIED))
+        connection.settimeout(None)
+        slow_clients.heads[connection] = monotonic() - slow_clients.TIMEOUT_S - 1
+        main = threading.Thread(target=worker.notify, daemon=True)
+        main.start()
+        main.join(5)
+        assert not main.is_alive()
+
+
 def test_a_body_that_does_not_arrive_is_never_taken_for_whole(
     worker: Any, ends: tuple[socket.socket, socket.socket]
 ) -> None:
@@ -179,16 +195,10 @@ def test_a_malformed_rest_of_a_body_ends_the_connection(worker: Any) -> None:
     assert worker._keepalive_after(connection, True) is False
 
 
-class Sent(list[bytes]):
-    """A connection that keeps what is sent, piece by piece."""
-
-    sendall = list.append
-
-
-def respond(headers: list[tuple[str, str]], *body: Any) -> Sent:
+def respond(headers: list[tuple[str, str]], *body: Any) -> Pieces:
     """What goes out for a response to a GET request."""
     request = SimpleNamespace(method="GET", version=(1, 1), should_close=lambda: False)
-    sent = Sent()
+    sent = Pieces()
     response = wsgi.Response(request, sent, SimpleNamespace())
     response.start_response("200 OK", headers)
     for piece in body:
