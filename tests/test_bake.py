@@ -40,6 +40,7 @@ ALWAYS = set(
     apps/health/__init__.py apps/health/checks.py apps/health/middleware.py apps/health/readiness.py
     apps/observability/__init__.py apps/observability/apps.py apps/observability/logs.py apps/observability/mail.py
     apps/observability/middleware.py apps/observability/request_ids.py apps/observability/sentry.py
+    apps/observability/sentry_integration.py
     apps/operations/__init__.py apps/operations/apps.py apps/operations/checks.py
     apps/operations/management/__init__.py apps/operations/management/commands/__init__.py
     apps/operations/management/commands/migrate.py
@@ -56,7 +57,8 @@ ALWAYS = set(
     templates/500.html templates/base.html templates/error.html templates/home.html templates/robots.txt templates/security.txt
     tests/conftest.py tests/test_development_settings.py tests/test_edge.py tests/test_environment.py
     tests/test_health.py tests/test_migrate.py tests/test_observability.py tests/test_operations.py tests/test_pages.py
-    tests/test_production_settings.py tests/test_security.py tests/test_server.py tests/test_users.py
+    tests/test_production_settings.py tests/test_security.py tests/test_sentry.py tests/test_server.py
+    tests/test_users.py
     """.split()
 )
 API = {

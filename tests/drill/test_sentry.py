@@ -38,8 +38,21 @@ def test_an_event_that_is_sent_as_it_is_is_noticed(project, env, start, tmp_path
 
 @only_wsgi
 def test_a_query_string_that_is_sent_is_noticed(project, env, start, tmp_path, break_promise):
+    add = '"method": request.method,'
+    break_promise(
+        "apps/observability/sentry_integration.py", add, f'{add} "query_string": request.META["QUERY_STRING"],'
+    )
     broken = break_promise("apps/observability/sentry.py", '"data", "query_string", ', '"data", ')
     with pytest.raises(AssertionError, match="s3cret was sent"):
+        drill(broken, env, start, tmp_path)
+
+
+@only_wsgi
+def test_queries_that_are_not_recorded_are_noticed(project, env, start, tmp_path, break_promise):
+    broken = break_promise(
+        "apps/observability/sentry_integration.py", "        connection_created.connect(watch_connection)\n", ""
+    )
+    with pytest.raises(AssertionError, match="no query was recorded"):
         drill(broken, env, start, tmp_path)
 
 
@@ -67,6 +80,7 @@ def drill(project, env: dict[str, str], start, folder: Path) -> str:
         instance = start(project, env | known | {"SENTRY_TRACES_SAMPLE_RATE": "1"})
         for name in ("error", "error-async"):
             assert instance.get(f"/drill/{name}/?query=s3cret&mail=joe@shop.test", **REQUEST).status == 500
+        assert instance.get("/drill/row/", **REQUEST).status == 200
         wait_until(lambda: len(sink.events) == 2, 30, "two events to arrive")
         assert instance.stop() == 0  # which sends the rest
     for event in sink.events:
@@ -74,7 +88,8 @@ def drill(project, env: dict[str, str], start, folder: Path) -> str:
         assert event.get("tags", {}).get("request_id") == "from-the-proxy", "no request id"
         assert event["exception"]["values"][-1]["value"] == "drilled"
     sent = b"".join(sink.envelopes)
-    assert b'"transaction"' in sent
+    assert b'"transaction":"/drill/row/"' in sent
+    assert b'"op":"db"' in sent, "no query was recorded"
     for secret in ("c00kie", "t0ken", "s3cret", "joe@", "query="):
         assert secret.encode() not in sent, f"{secret} was sent"
     return f"{len(sink.events)} events in {len(sink.envelopes)} envelopes of {len(sent)} bytes, nothing of the person"

@@ -6,7 +6,7 @@ import runpy
 import string
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +15,8 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient, Client
 from pytest_django.fixtures import Settings
+
+from apps.observability.request_ids import begin_request, end_request
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -37,6 +39,12 @@ def send(request: pytest.FixtureRequest, settings: Settings) -> Send:
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "whitenoise" not in name]
     # %endif
     return async_to_sync(send_async) if request.param is AsyncClient else client.generic
+
+
+@pytest.fixture
+def request_id() -> Iterator[str]:
+    yield begin_request("a-request")
+    end_request()
 
 
 @pytest.fixture

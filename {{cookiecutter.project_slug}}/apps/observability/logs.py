@@ -6,6 +6,7 @@ https://docs.djangoproject.com/en/stable/topics/logging/
 import logging
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from apps.observability.request_ids import current_request_id
 
 # What stands for itself in JSON.
 SAFE = " !#$&'()*+,/:;<=>?@[]^`{|}~%"
+PLAIN = re.compile(rf"[\w.~{re.escape(SAFE)}-]*", re.ASCII)
 LONGEST_REASON = 120  # characters
 QUERY_STRING = re.compile(r"\?\S*")
 
@@ -40,9 +42,9 @@ class RequestJsonFormatter(JsonFormatter):
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         log_data |= {"level": record.levelname, "logger": record.name, "message": record.message, **message_dict}
-        taken = self.reserved_attrs
-        log_data |= {key: value for key, value in vars(record).items() if key not in taken and not key.startswith("_")}
-        log_data["timestamp"] = datetime.fromtimestamp(record.created, UTC).isoformat()
+        if extra := vars(record).keys() - self.reserved_attrs:
+            log_data |= {key: value for key, value in vars(record).items() if key in extra and not key.startswith("_")}
+        log_data["timestamp"] = f"{iso_second(int(record.created))}.{int(record.created % 1 * 1_000_000):06}+00:00"
         if request_id := current_request_id():
             log_data["request_id"] = request_id
 
@@ -69,7 +71,15 @@ class RefusedRequests(logging.Filter):
 
 def printable(text: str, longest: int) -> str:
     """At most so many characters of what a client has sent, percent-encoded where JSON would make them longer."""
-    return quote(text, safe=SAFE, errors="replace")[:longest]
+    if not PLAIN.fullmatch(text):
+        text = quote(text, safe=SAFE, errors="replace")
+    return text[:longest]
+
+
+@lru_cache(maxsize=1)
+def iso_second(seconds: int) -> str:
+    """ISO 8601 in UTC of so many seconds since the epoch, without the offset; put together once a second."""
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
 
 
 def json_logging(level: str) -> dict[str, Any]:

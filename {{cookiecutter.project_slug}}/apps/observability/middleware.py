@@ -61,22 +61,15 @@ def log_access(request: HttpRequest, status: int, started: float) -> None:
     # No query string: tokens and e-mail addresses travel there.
     path = printable(request.path, LONGEST_PATH)
     # Not logger.log(), which would go and see from which line of code it is called.
-    record = logger.makeRecord(
-        logger.name,
-        level,
-        "",
-        0,
-        f"{request.method} {path} {status}",
-        (),
-        None,
-        extra={
-            "method": request.method,
-            "path": path,
-            "status": status,
-            "duration_ms": round((perf_counter() - started) * 1000, 1),
-            "remote_addr": meta.get("REMOTE_ADDR", ""),
-            "user_agent": printable(meta.get("HTTP_USER_AGENT", ""), LONGEST_USER_AGENT),
-            **({"refusal": refusal} if refusal else {}),
-        },
+    record = logging.LogRecord(logger.name, level, "", 0, f"{request.method} {path} {status}", (), None)
+    vars(record).update(
+        method=request.method,
+        path=path,
+        status=status,
+        duration_ms=round((perf_counter() - started) * 1000, 1),
+        remote_addr=meta.get("REMOTE_ADDR", ""),
+        user_agent=printable(meta.get("HTTP_USER_AGENT", ""), LONGEST_USER_AGENT),
     )
+    if refusal:
+        record.refusal = refusal
     logger.handle(record)

@@ -21,9 +21,12 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
     """Start the client; ``traces_sample_rate`` is the share of requests, 0 to 1, whose timing is recorded."""
     # Imported here: without a DSN nobody pays for it.
     import sentry_sdk
-    from sentry_sdk.integrations import django
+    from sentry_sdk.integrations.argv import ArgvIntegration
     from sentry_sdk.integrations.atexit import AtexitIntegration
-    from sentry_sdk.integrations.logging import ignore_logger
+    from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
+    from sentry_sdk.integrations.stdlib import StdlibIntegration
+
+    from apps.observability.sentry_integration import RequestIntegration
 
     # What a scanner sends is not an error of ours.
     ignore_logger("django.security.*")
@@ -33,25 +36,27 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
     from sentry_sdk.integrations.celery import CeleryIntegration
 
     # %endif
-    # Each middleware, view and receiver of a signal would be wrapped for a span, even where spans are off.
-    for patch in ("patch_django_middlewares", "patch_signals", "patch_views"):
-        setattr(django, patch, lambda: None)
-
     sentry_sdk.init(
         dsn=dsn,
         environment=environment,
         release=release or None,
         traces_sample_rate=traces_sample_rate,
-        # Only what is asked for, and no span for each middleware, signal and cache call: they cost more than they tell.
+        # Only what is asked for.
         auto_enabling_integrations=False,
         integrations=[
-            django.DjangoIntegration(middleware_spans=False, signals_spans=False, cache_spans=False),
+            RequestIntegration(),
+            # The lines of the log go nowhere but to standard output.
+            LoggingIntegration(sentry_logs_level=None),
             # By itself it tells the terminal, in plain words, that it still has something to send.
             AtexitIntegration(callback=lambda pending, timeout: None),
             # %if cookiecutter.task_queue == "celery"
-            CeleryIntegration(),
+            # A request that is not recorded has no trace that its tasks could belong to.
+            CeleryIntegration(propagate_traces=False),
             # %endif
         ],
+        # Arguments of a process may be secrets. The other one hands the ids of traces to every host that is called, and
+        # measures each event that the client itself sends.
+        disabled_integrations=[ArgvIntegration, StdlibIntegration],
         # A session for every request, for the one figure of how many went well.
         auto_session_tracking=False,
         max_request_body_size="never",
@@ -79,8 +84,10 @@ def scrub(event: Any, hint: dict[str, Any]) -> Any:
 def black_out(value: Any) -> Any:
     """The same structure with the credentials, e-mail addresses and query strings in its texts replaced."""
     if isinstance(value, str):
-        for pattern, replacement in REPLACEMENTS:
-            value = pattern.sub(replacement, value)
+        # Most texts hold neither, and are not searched.
+        if "@" in value or "?" in value:
+            for pattern, replacement in REPLACEMENTS:
+                value = pattern.sub(replacement, value)
         return value
     if isinstance(value, dict):
         return {key: black_out(item) for key, item in value.items() if key not in SENSITIVE_KEYS}

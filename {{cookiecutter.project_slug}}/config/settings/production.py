@@ -413,4 +413,8 @@ import_module("config.server")
 env.stop_on_problems()
 
 if SENTRY_DSN:
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("apps.health.middleware.health_middleware") + 1,
+        "apps.observability.sentry_integration.sentry_middleware",
+    )
     start_sentry(SENTRY_DSN, SENTRY_ENVIRONMENT, SENTRY_RELEASE, SENTRY_TRACES_SAMPLE_RATE)

@@ -1,0 +1,285 @@
+"""What Sentry is told: errors with their request, a share of all requests, and nothing about the person."""
+
+import gzip
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any
+
+import brotli  # type: ignore[import-untyped]
+import pytest
+import sentry_sdk
+from django.db import connection
+from django.db.backends.dummy.base import DatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import path
+from pytest_django.fixtures import Settings
+from sentry_sdk.envelope import Envelope
+from sentry_sdk.integrations.logging import LoggingIntegration
+from sentry_sdk.transport import Transport
+
+from apps.observability import sentry_integration
+from apps.observability.sentry import scrub
+
+if TYPE_CHECKING:
+    from conftest import RunPython, Send
+
+type Told = list[dict[str, Any]]
+type StartClient = Callable[[float], Told]
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+MIDDLEWARE = "apps.observability.sentry_integration.sentry_middleware"
+
+
+def answer(request: HttpRequest, article: str) -> HttpResponse:
+    return HttpResponse(article)
+
+
+def look_up(request: HttpRequest) -> HttpResponse:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s", ["a-value"])
+        cursor.execute("SELECT 'another-value'")
+    return HttpResponse()
+
+
+def fail(request: HttpRequest) -> HttpResponse:
+    look_up(request)
+    raise RuntimeError("sold out")
+
+
+def stream(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(fail_while_streaming())
+
+
+def fail_while_streaming() -> Iterator[bytes]:
+    yield b"first"
+    logging.getLogger("shop").error("cut off")
+
+
+urlpatterns = [
+    path("articles/<str:article>/", answer),
+    path("look-up/", look_up),
+    path("fail/", fail),
+    path("stream/", stream),
+]
+
+
+@pytest.fixture
+def start_client(settings: Settings) -> Iterator[StartClient]:
+    """Starts a client that records such a share of the requests, and gives what it tells, the first event first."""
+    settings.ROOT_URLCONF = __name__
+    settings.MIDDLEWARE = [MIDDLEWARE, *settings.MIDDLEWARE]
+    scope = sentry_sdk.get_global_scope()
+
+    def start(sample_rate: float) -> Told:
+        told: Told = []
+
+        class Teller(Transport):
+            def capture_envelope(self, envelope: Envelope) -> None:
+                for item in envelope.items:
+                    told.append({**json.loads(item.get_bytes()), "trace": envelope.headers.get("trace")})
+
+        client = sentry_sdk.Client(
+            "https://key@sentry.test/1",
+            transport=Teller,
+            traces_sample_rate=sample_rate,
+            default_integrations=False,
+            integrations=[sentry_integration.RequestIntegration(), LoggingIntegration(sentry_logs_level=None)],
+            before_send=scrub,
+            before_send_transaction=scrub,
+        )
+        scope.set_client(client)
+        return told
+
+    # It may have been opened before.
+    sentry_integration.watch_connection(connection)
+    yield start
+    connection.execute_wrappers.remove(sentry_integration.note_query)
+    scope.set_client(None)
+
+
+@pytest.mark.django_db
+def test_an_error_is_told_with_its_request(send: "Send", start_client: StartClient) -> None:
+    told = start_client(0)
+    with pytest.raises(RuntimeError):
+        send("GET", "/fail/?token=secret", headers={"cookie": "other=secret", "x-request-id": "7", "user-agent": "x/1"})
+    [event] = told
+    [exception] = event["exception"]["values"]
+    assert (exception["type"], exception["value"]) == ("RuntimeError", "sold out")
+    assert exception["mechanism"] == {"type": "django", "handled": False}
+    assert event["transaction"] == "/fail/"
+    assert event["request"] == {
+        "url": "http://testserver/fail/",
+        "method": "GET",
+        "headers": {"User-Agent": "x/1", "X-Request-Id": "7"} | event["request"]["headers"],
+    }
+    assert event["tags"]["request_id"] == "7"
+    queries = [crumb["message"] for crumb in event["breadcrumbs"]["values"] if crumb["category"] == "query"]
+    assert queries == ["SELECT %s", "SELECT"]
+    assert "secret" not in json.dumps(event)
+
+
+@pytest.mark.django_db
+def test_nothing_of_a_request_is_told_with_another(send: "Send", start_client: StartClient) -> None:
+    told = start_client(0)
+    sentry_sdk.get_isolation_scope().add_breadcrumb(message="started")
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            send("GET", "/fail/")
+    first, second = told
+    for event in told:
+        assert [crumb["message"] for crumb in event["breadcrumbs"]["values"]] == ["SELECT %s", "SELECT"]
+    assert second["contexts"]["trace"]["trace_id"] != first["contexts"]["trace"]["trace_id"]
+    logging.getLogger("shop").error("between requests")
+    assert "request" not in told[-1]
+
+
+def test_queries_are_noted_once_however_often_a_connection_is_opened(start_client: StartClient) -> None:
+    start_client(0)
+    connection = DatabaseWrapper({})
+    for _ in range(2):
+        connection_created.send(sender=DatabaseWrapper, connection=connection)
+    assert connection.execute_wrappers.count(sentry_integration.note_query) == 1
+
+
+def test_a_response_that_fails_while_it_is_streamed_is_told_with_its_request(
+    client: Any, start_client: StartClient
+) -> None:
+    told = start_client(0)
+    assert b"".join(client.get("/stream/").streaming_content) == b"first"
+    [event] = told
+    assert event["logentry"]["message"] == "cut off"
+    assert event["request"]["url"] == "http://testserver/stream/"
+
+
+@pytest.mark.django_db
+def test_a_request_is_recorded_with_its_queries(send: "Send", start_client: StartClient) -> None:
+    told = start_client(1)
+    send("GET", "/look-up/?token=secret")
+    [event] = told
+    assert (event["type"], event["transaction"], event["transaction_info"]) == (
+        "transaction",
+        "/look-up/",
+        {"source": "route"},
+    )
+    assert event["contexts"]["trace"]["op"] == "http.server"
+    assert event["contexts"]["response"] == {"status_code": 200}
+    spans = [(span["op"], span["description"], span["data"]["db.system"]) for span in event["spans"]]
+    assert spans == [("db", "SELECT %s", connection.vendor), ("db", "SELECT", connection.vendor)]
+    assert "secret" not in json.dumps(event)
+    assert "-value" not in json.dumps(event)
+
+
+def test_a_share_of_the_requests_is_recorded_and_told_as_such(client: Any, start_client: StartClient) -> None:
+    told = start_client(0.25)
+    for number in range(400):
+        client.get(f"/articles/{number}/")
+    assert 60 <= len(told) <= 140  # six standard deviations to each side would be 48 to 152
+    assert {event["transaction"] for event in told} == {"/articles/<str:article>/"}
+    assert {event["trace"]["sample_rate"] for event in told} == {"0.25"}
+    assert max(float(event["trace"]["sample_rand"]) for event in told) < 0.25
+
+
+def test_a_request_that_no_route_matches_is_named_after_its_path(client: Any, start_client: StartClient) -> None:
+    told = start_client(1)
+    client.get("/made/up/")
+    [event] = told
+    assert (event["transaction"], event["transaction_info"]) == ("/made/up/", {"source": "url"})
+    assert event["contexts"]["response"] == {"status_code": 404}
+
+
+@pytest.mark.parametrize(("decision", "recorded"), [("1", 1), ("0", 0)])
+def test_whoever_began_a_trace_decides(send: "Send", start_client: StartClient, decision: str, recorded: int) -> None:
+    told = start_client(0.5)
+    for _ in range(8):
+        send("GET", "/articles/ink/", headers={"sentry-trace": f"{TRACE}-b7ad6b7169203331-{decision}"})
+    assert [event["contexts"]["trace"]["trace_id"] for event in told] == [TRACE] * recorded * 8
+
+
+def test_sentry_learns_nothing_about_the_person(request_id: str) -> None:
+    event = {
+        "message": "mail to ada@shop.test failed at https://shop.test/reset?token=secret",
+        "user": {"ip_address": "203.0.113.9"},
+        "request": {
+            "url": "https://shop.test/reset",
+            "query_string": "token=secret",
+            "cookies": {"sessionid": "secret"},
+            "data": {"password": "secret"},
+            "env": {"REMOTE_ADDR": "203.0.113.9"},
+            "headers": {"Host": "shop.test", "Authorization": "secret", "X-Forwarded-For": "203.0.113.9"},
+        },
+        "breadcrumbs": {"values": [{"message": "GET /?token=secret", "data": {"http.query": "token=secret"}}]},
+        "extra": {"sys.argv": ["manage.py", "secret"], "url": "https://:secret@shop.test/"},
+    }
+    assert scrub(event, {}) == {
+        "message": "mail to [Filtered] failed at https://shop.test/reset?[Filtered]",
+        "request": {"url": "https://shop.test/reset", "headers": {"Host": "shop.test"}},
+        "breadcrumbs": {"values": [{"message": "GET /?[Filtered]", "data": {}}]},
+        "extra": {"url": "https://[Filtered]@shop.test/"},
+        "tags": {"request_id": request_id},
+    }
+
+
+def test_an_event_outside_a_request_has_no_request_id() -> None:
+    assert "tags" not in scrub({"message": "a task failed"}, {})
+
+
+def test_sentry_receives_errors(run_python: "RunPython", production_environ: dict[str, str], sink: "Sink") -> None:
+    program = (
+        "import django, logging; django.setup()\n"
+        "from apps.observability.request_ids import begin_request; begin_request('a-request')\n"
+        "def look_up(typed): open('/missing?token=secret')\n"
+        "try: look_up('hunter' + str(2))\n"
+        "except OSError: logging.getLogger('shop').exception('for ada@shop.test')\n"
+    )
+    environ = production_environ | {
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "SENTRY_DSN": f"http://key@127.0.0.1:{sink.server_port}/1",
+        "SENTRY_RELEASE": "1.2.3",
+    }
+    assert run_python("-c", program, environ=environ).returncode == 0
+    [event] = sink.events
+    assert event["tags"]["request_id"] == "a-request"
+    assert (event["environment"], event["release"]) == ("production", "1.2.3")
+    assert event["exception"]["values"][-1]["type"] == "FileNotFoundError"
+    for secret in ("hunter2", "token=secret", "ada@shop.test"):
+        assert secret not in json.dumps(event)
+
+
+@pytest.fixture
+def sink() -> Iterator["Sink"]:
+    with Sink(("127.0.0.1", 0), Envelopes) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+class Sink(HTTPServer):
+    """Stands where Sentry's server would, and keeps the events that it is sent."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.events: list[dict[str, Any]] = []
+
+
+class Envelopes(BaseHTTPRequestHandler):
+    """https://develop.sentry.dev/sdk/foundations/transport/envelopes/"""
+
+    server: Sink
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        decode = {"gzip": gzip.decompress, "br": brotli.decompress}.get(self.headers["Content-Encoding"], bytes)
+        _, header, payload = decode(body).split(b"\n", 2)
+        if json.loads(header)["type"] == "event":
+            self.server.events.append(json.loads(payload.splitlines()[0]))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Not a word: the default writes to standard error."""
