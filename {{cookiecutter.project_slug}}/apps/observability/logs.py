@@ -44,7 +44,8 @@ class RequestJsonFormatter(JsonFormatter):
         log_data |= {"level": record.levelname, "logger": record.name, "message": record.message, **message_dict}
         if extra := vars(record).keys() - self.reserved_attrs:
             log_data |= {key: value for key, value in vars(record).items() if key in extra and not key.startswith("_")}
-        log_data["timestamp"] = f"{iso_second(int(record.created))}.{int(record.created % 1 * 1_000_000):06}+00:00"
+        second, rest = divmod(record.created, 1)
+        log_data["timestamp"] = f"{iso_second(int(second))}.{int(rest * 1_000_000):06}+00:00"
         if request_id := current_request_id():
             log_data["request_id"] = request_id
 

@@ -113,7 +113,8 @@ def watch_connection(connection: Any, **kwargs: object) -> None:
     connections_taken.labels(connection.alias).inc()
     query_errors.labels(connection.alias)  # a rate needs the zero before the first error
     if count_query not in connection.execute_wrappers:
-        connection.execute_wrappers.append(count_query)
+        # First: connection.execute_wrapper() takes the last one away, and may have opened the connection.
+        connection.execute_wrappers.insert(0, count_query)
 
 
 def count_query(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:

@@ -25,6 +25,7 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
     from sentry_sdk.integrations.atexit import AtexitIntegration
     from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
     from sentry_sdk.integrations.stdlib import StdlibIntegration
+    from sentry_sdk.integrations.threading import ThreadingIntegration
 
     from apps.observability.sentry_integration import RequestIntegration
 
@@ -47,6 +48,8 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
             RequestIntegration(),
             # The lines of the log go nowhere but to standard output.
             LoggingIntegration(sentry_logs_level=None),
+            # Gunicorn's threads would be handed a copy of what the main thread knows for each request.
+            ThreadingIntegration(propagate_scope=False),
             # By itself it tells the terminal, in plain words, that it still has something to send.
             AtexitIntegration(callback=lambda pending, timeout: None),
             # %if cookiecutter.task_queue == "celery"

@@ -131,7 +131,8 @@ def measure(request: HttpRequest) -> Iterator[Callable[[int], None]]:
 def watch_connection(connection: Any, **kwargs: object) -> None:
     """Measure its queries from now on. The signal comes each time that a connection is opened or taken from a pool."""
     if measure_query not in connection.execute_wrappers:
-        connection.execute_wrappers.append(measure_query)
+        # First: connection.execute_wrapper() takes the last one away, and may have opened the connection.
+        connection.execute_wrappers.insert(0, measure_query)
 
 
 def measure_query(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
