@@ -104,9 +104,10 @@ def start_transaction(request: HttpRequest, sample_rate: float) -> Transaction |
         "source": TransactionSource.URL,
         "origin": "auto.http.django",
     }
-    if "HTTP_SENTRY_TRACE" in request.META:
+    meta = request.META
+    if "HTTP_SENTRY_TRACE" in meta:
         # Whoever began the trace has decided.
-        return sentry_sdk.start_transaction(sentry_sdk.continue_trace(request.META, **known))
+        return sentry_sdk.start_transaction(sentry_sdk.continue_trace(meta, **known))
     drawn = random()  # noqa: S311 - no secret
     if drawn >= sample_rate:
         return None
@@ -135,8 +136,9 @@ def describe_request(request: HttpRequest, event: Any, hint: dict[str, Any]) -> 
     if event.get("type") != "transaction":
         event["transaction"], source = name_request(request)
         event["transaction_info"] = {"source": source}
+    host = request.headers.get("Host") or request.META["SERVER_NAME"]
     event["request"] = {
-        "url": f"{request.scheme}://{request.META.get('HTTP_HOST') or request.META['SERVER_NAME']}{request.path}",
+        "url": f"{request.scheme}://{host}{request.path}",
         "method": request.method,
         "headers": {name: value for name, value in request.headers.items() if name.lower() in SAFE_HEADERS},
     }
