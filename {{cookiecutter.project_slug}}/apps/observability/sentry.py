@@ -46,7 +46,7 @@ def start_sentry(dsn: str, environment: str, release: str, traces_sample_rate: f
         auto_enabling_integrations=False,
         integrations=[
             RequestIntegration(),
-            # The lines of the log go nowhere but to standard output.
+            # Errors in the log are told; the log itself is not sent line by line.
             LoggingIntegration(sentry_logs_level=None),
             # Gunicorn's threads would be handed a copy of what the main thread knows for each request.
             ThreadingIntegration(propagate_scope=False),
