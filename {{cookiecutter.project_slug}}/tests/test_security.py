@@ -10,7 +10,6 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
-from django.middleware.csp import ContentSecurityPolicyMiddleware
 from django.test import AsyncClient, Client, RequestFactory
 from django.urls import reverse
 from django.utils.csp import CSP
@@ -142,8 +141,8 @@ def test_scripts_and_styles_run_by_nonce_only(client: Client) -> None:
 
 def test_a_view_may_have_a_policy_of_its_own(rf: RequestFactory, settings: Settings) -> None:
     def policies(view: Callable[[HttpRequest], HttpResponse]) -> tuple[str | None, str | None]:
-        chain = ContentSecurityPolicyMiddleware(middleware.constant_policy_middleware(view))
-        headers = cast("HttpResponse", chain(rf.get("/"))).headers
+        response = middleware.content_security_policy_middleware(view)(rf.get("/"))
+        headers = cast("HttpResponse", response).headers
         return headers.get(CSP.HEADER_ENFORCE), headers.get(CSP.HEADER_REPORT_ONLY)
 
     settings.SECURE_CSP, settings.SECURE_CSP_REPORT_ONLY = {"default-src": [CSP.NONE]}, {"img-src": [CSP.SELF]}

@@ -16,7 +16,6 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
-from django.middleware.csp import ContentSecurityPolicyMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.utils.deprecation import MiddlewareMixin
@@ -46,10 +45,6 @@ class Inline(MiddlewareMixin):
 
 
 class Security(Inline, SecurityMiddleware):
-    pass
-
-
-class ContentSecurityPolicy(Inline, ContentSecurityPolicyMiddleware):
     pass
 
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.middleware.csp import get_nonce
+from django.middleware.csp import ContentSecurityPolicyMiddleware, get_nonce
 from django.utils.csp import CSP, build_policy
 from django.utils.decorators import sync_and_async_middleware
 
@@ -141,26 +141,31 @@ def refusal(text: str, status: HTTPStatus) -> HttpResponse:
 
 
 @sync_and_async_middleware
-def constant_policy_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Content-Security-Policy for responses without a nonce and without a policy of their own, put together once.
+def content_security_policy_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Django's ContentSecurityPolicyMiddleware, with the policies put together once, not for each response.
 
-    ContentSecurityPolicyMiddleware, which stands before it, does that anew for each response, and sees to the others.
+    Django itself sees to responses with a nonce and to those with a policy of their own.
     """
+    django = ContentSecurityPolicyMiddleware(get_response)
+    process_response: Callable[..., HttpResponseBase] = django.process_response
     policies = {CSP.HEADER_ENFORCE: settings.SECURE_CSP, CSP.HEADER_REPORT_ONLY: settings.SECURE_CSP_REPORT_ONLY}
     headers = [(str(name), build_policy(policy)) for name, policy in policies.items() if policy]
 
     def complete(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         # Left there by Django's decorators: django.views.decorators.csp
         has_its_own = hasattr(response, "_csp_config") or hasattr(response, "_csp_ro_config")
-        if not has_its_own and not get_nonce(request):
-            for name, value in headers:
-                response.headers.setdefault(name, value)
+        if has_its_own or get_nonce(request):
+            return process_response(request, response)
+        for name, value in headers:
+            response.headers.setdefault(name, value)
         return response
 
     def serve(request: HttpRequest) -> HttpResponseBase:
+        django.process_request(request)
         return complete(request, get_response(request))
 
     async def serve_async(request: HttpRequest) -> HttpResponseBase:
+        django.process_request(request)
         return complete(request, await get_response(request))
 
     return serve_async if iscoroutinefunction(get_response) else serve

@@ -70,8 +70,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # %endif
     "apps.security.middleware.body_limit_middleware",
-    "django.middleware.csp.ContentSecurityPolicyMiddleware",
-    "apps.security.middleware.constant_policy_middleware",
+    "apps.security.middleware.content_security_policy_middleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "apps.security.middleware.WellFormedSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
