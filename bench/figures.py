@@ -21,17 +21,20 @@ class Figure:
     wanted: str  # such as "≥ 0.80"; empty where the figure is only told
     ours: Callable[[], Sample]
     theirs: Callable[[], Sample]
+    pairs: int = 1  # in a round
     ratios: list[float] = field(default_factory=list)
     cpu_ratios: list[float] = field(default_factory=list)
 
-    def measure(self, ours_first: bool) -> None:
-        if ours_first:
-            ours, theirs = self.ours(), self.theirs()
-        else:
-            theirs, ours = self.theirs(), self.ours()
-        self.ratios.append(ours.value / theirs.value)
-        if ours.cpu_s and theirs.cpu_s:
-            self.cpu_ratios.append(theirs.cpu_s / ours.cpu_s)
+    def measure(self) -> None:
+        """A round; who was first in one pair comes second in the next."""
+        for _ in range(self.pairs):
+            if len(self.ratios) % 2:
+                theirs, ours = self.theirs(), self.ours()
+            else:
+                ours, theirs = self.ours(), self.theirs()
+            self.ratios.append(ours.value / theirs.value)
+            if ours.cpu_s and theirs.cpu_s:
+                self.cpu_ratios.append(theirs.cpu_s / ours.cpu_s)
 
     def holds(self) -> str:
         if not self.wanted:
@@ -50,12 +53,12 @@ def spread(ratios: list[float]) -> str:
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
 
 
-def figures(served: dict[tuple[str, str], Instance], seconds: int) -> list[Figure]:
-    """Every figure, in the order in which a round measures them."""
+def figures(served: dict[tuple[str, str], Instance], pairs: int) -> list[Figure]:
+    """Every figure, in the order in which a round measures them, with so many pairs of loads."""
 
     def loads(name: str, wanted: str, interface: str, path: str, ours: str = "ours", theirs: str = "bare") -> Figure:
         one, other = served[interface, ours], served[interface, theirs]
-        return Figure(name, wanted, lambda: under_load(one, path), lambda: under_load(other, path))
+        return Figure(name, wanted, lambda: under_load(one, path), lambda: under_load(other, path), pairs)
 
     def costs(name: str, wanted: str, interface: str, cost: Callable[[Instance], float]) -> Figure:
         ours, bare = served[interface, "ours"], served[interface, "bare"]
@@ -65,10 +68,10 @@ def figures(served: dict[tuple[str, str], Instance], seconds: int) -> list[Figur
         def cpu(path: str) -> Sample:
             return Sample(under_load(served[interface, "ours"], path).cpu_s)
 
-        return Figure(name, "≤ 0.5", lambda: cpu("/health/ready/"), lambda: cpu(path))
+        return Figure(name, "≤ 0.5", lambda: cpu("/health/ready/"), lambda: cpu(path), pairs)
 
     def under_load(instance: Instance, path: str) -> Sample:
-        return load(instance.pid, instance.port, path or instance.static_path, seconds)
+        return load(instance.pid, instance.port, path or instance.static_path)
 
     python = Path(served["wsgi", "bare"].command[0])
     dsn = {"ours": "ours-sentry"}

@@ -46,23 +46,20 @@ def answers(port: int) -> bool:
         return False
 
 
-def load(master: int, port: int, path: str, seconds: int) -> Sample:
-    """Ask a server for a path as fast as it is answered; raises RuntimeError unless all are answered with 200.
+def load(master: int, port: int, path: str) -> Sample:
+    """Ask a server for a path for a second, as fast as it is answered.
 
-    Each second anew: how the connections fall to the workers, two and fourteen or eight and eight, decides much.
+    Raises RuntimeError unless all are answered with 200.
     """
     headers = [f"--header={name}: {value}" for name, value in HEADERS.items()]
     options = ["--threads=1", f"--connections={CONNECTIONS}", "--duration=1s", *headers]
-    requests, taken = 0, 0.0
     before = cpu_seconds(master)
-    for _ in range(seconds):
-        output = run([find_program("wrk", "wrk"), *options, f"http://127.0.0.1:{port}{path}"])
-        if "Non-2xx" in output or "Socket errors" in output:
-            raise RuntimeError(f"{path}: not every answer was a 200\n{output}")
-        counted = re.search(r"(\d+) requests in ([\d.]+)s", output)
-        requests += int(counted[1])
-        taken += float(counted[2])
-    return Sample(requests / taken, (cpu_seconds(master) - before) / requests)
+    output = run([find_program("wrk", "wrk"), *options, f"http://127.0.0.1:{port}{path}"])
+    if "Non-2xx" in output or "Socket errors" in output:
+        raise RuntimeError(f"{path}: not every answer was a 200\n{output}")
+    counted = re.search(r"(\d+) requests in ([\d.]+)s", output)
+    requests, seconds = int(counted[1]), float(counted[2])
+    return Sample(requests / seconds, (cpu_seconds(master) - before) / requests)
 
 
 def workers(master: int) -> list[int]:
