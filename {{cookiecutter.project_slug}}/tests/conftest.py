@@ -1,19 +1,24 @@
 """What several tests share: requests on both sides of the middleware, and production's environment and settings."""
 
+import asyncio
 import logging
 import os
 import runpy
 import string
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.test import AsyncClient, Client
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, AsyncRequestFactory, Client
 from pytest_django.fixtures import Settings
 
 from apps.observability.request_ids import begin_request, end_request
@@ -21,6 +26,7 @@ from apps.observability.request_ids import begin_request, end_request
 PROJECT = Path(__file__).resolve().parents[1]
 
 type Environ = Mapping[str, str]
+type LeaveEarly = Callable[..., None]
 type LoadModule = Callable[[str, Environ], SimpleNamespace]
 type RunPython = Callable[..., subprocess.CompletedProcess[str]]
 type Send = Callable[..., Any]
@@ -42,9 +48,65 @@ def send(request: pytest.FixtureRequest, settings: Settings) -> Send:
 
 
 @pytest.fixture
+def leave_early() -> LeaveEarly:
+    """Asks a middleware for a path, and leaves while the view is at work, after ``meanwhile()``."""
+
+    def leave(middleware: Callable[..., Any], path: str = "/", meanwhile: Callable[[], None] = lambda: None) -> None:
+        async def ask() -> None:
+            begun = asyncio.Event()
+
+            async def never_answer(request: HttpRequest) -> HttpResponse:
+                begun.set()
+                await asyncio.Event().wait()
+                raise AssertionError
+
+            response = asyncio.ensure_future(middleware(never_answer)(AsyncRequestFactory().get(path)))
+            await begun.wait()
+            meanwhile()
+            response.cancel()
+            await response
+
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(ask())
+
+    return leave
+
+
+@pytest.fixture
 def request_id() -> Iterator[str]:
     yield begin_request("a-request")
     end_request()
+
+
+class Sink(HTTPServer):
+    """Stands where what is sent elsewhere would arrive, and keeps the path, headers and body of each POST."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), SinkHandler)
+        self.received: list[tuple[str, Message, bytes]] = []
+
+
+class SinkHandler(BaseHTTPRequestHandler):
+    server: Sink
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.received.append((self.path, self.headers, body))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Not a word: the default writes to standard error."""
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture

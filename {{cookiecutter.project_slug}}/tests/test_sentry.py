@@ -4,9 +4,7 @@ import asyncio
 import gzip
 import json
 import logging
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import brotli  # type: ignore[import-untyped]
@@ -27,7 +25,7 @@ from apps.observability import sentry_integration
 from apps.observability.sentry import scrub
 
 if TYPE_CHECKING:
-    from conftest import RunPython, Send
+    from conftest import LeaveEarly, RunPython, Send, Sink
 
 type Told = list[dict[str, Any]]
 type StartClient = Callable[[float], Told]
@@ -195,26 +193,9 @@ def test_a_response_that_fails_while_it_is_streamed_is_told_with_its_request(
     assert event["request"]["url"] == "http://testserver/stream/"
 
 
-def test_a_client_that_leaves_is_no_error(start_client: StartClient) -> None:
+def test_a_client_that_leaves_is_no_error(start_client: StartClient, leave_early: "LeaveEarly") -> None:
     told = start_client(1)
-
-    async def leave_early() -> None:
-        begun = asyncio.Event()
-
-        async def never_answer(request: HttpRequest) -> HttpResponse:
-            begun.set()
-            await asyncio.Event().wait()
-            raise AssertionError
-
-        response = asyncio.ensure_future(
-            sentry_integration.sentry_middleware(never_answer)(AsyncRequestFactory().get("/slow/"))
-        )
-        await begun.wait()
-        response.cancel()
-        await response
-
-    with pytest.raises(asyncio.CancelledError):
-        asyncio.run(leave_early())
+    leave_early(sentry_integration.sentry_middleware, "/slow/")
     [event] = told
     assert event["transaction"] == "/slow/"
     assert event["contexts"]["response"] == {"status_code": 499}
@@ -325,45 +306,12 @@ def test_sentry_receives_errors(run_python: "RunPython", production_environ: dic
         "SENTRY_RELEASE": "1.2.3",
     }
     assert run_python("-c", program, environ=environ).returncode == 0
-    [event] = sink.events
+    [(_, headers, body)] = sink.received
+    decode = {"gzip": gzip.decompress, "br": brotli.decompress}[headers["Content-Encoding"]]
+    # https://develop.sentry.dev/sdk/foundations/transport/envelopes/
+    event = json.loads(decode(body).splitlines()[2])
     assert event["tags"]["request_id"] == "a-request"
     assert (event["environment"], event["release"]) == ("production", "1.2.3")
     assert event["exception"]["values"][-1]["type"] == "FileNotFoundError"
     for secret in ("hunter2", "token=secret", "ada@shop.test"):
         assert secret not in json.dumps(event)
-
-
-@pytest.fixture
-def sink() -> Iterator["Sink"]:
-    with Sink(("127.0.0.1", 0), Envelopes) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-class Sink(HTTPServer):
-    """Stands where Sentry's server would, and keeps the events that it is sent."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.events: list[dict[str, Any]] = []
-
-
-class Envelopes(BaseHTTPRequestHandler):
-    """https://develop.sentry.dev/sdk/foundations/transport/envelopes/"""
-
-    server: Sink
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        decode = {"gzip": gzip.decompress, "br": brotli.decompress}.get(self.headers["Content-Encoding"], bytes)
-        _, header, payload = decode(body).split(b"\n", 2)
-        if json.loads(header)["type"] == "event":
-            self.server.events.append(json.loads(payload.splitlines()[0]))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Not a word: the default writes to standard error."""

@@ -1,17 +1,14 @@
 """What is measured where a collector is named, and that nothing is where none is."""
 
-import asyncio
 import json
 import logging
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
 from logging.config import DictConfigurator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.test import AsyncRequestFactory
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -25,7 +22,7 @@ from apps.observability import telemetry
 from apps.observability.logs import json_logging
 
 if TYPE_CHECKING:
-    from conftest import LoadModule, RunPython, Send
+    from conftest import LeaveEarly, LoadModule, RunPython, Send, Sink
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
@@ -111,22 +108,8 @@ def test_a_server_error_is_marked(spans: Spans) -> None:
     assert (span.attributes or {})["error.type"] == "503"
 
 
-def test_a_client_that_leaves_is_measured(spans: Spans) -> None:
-    async def leave_early() -> None:
-        begun = asyncio.Event()
-
-        async def never_answer(request: HttpRequest) -> HttpResponse:
-            begun.set()
-            await asyncio.Event().wait()
-            raise AssertionError
-
-        response = asyncio.ensure_future(telemetry.telemetry_middleware(never_answer)(AsyncRequestFactory().get("/")))
-        await begun.wait()
-        response.cancel()
-        await response
-
-    with pytest.raises(asyncio.CancelledError):
-        asyncio.run(leave_early())
+def test_a_client_that_leaves_is_measured(spans: Spans, leave_early: "LeaveEarly") -> None:
+    leave_early(telemetry.telemetry_middleware)
     [span] = spans()
     assert (span.attributes or {})["http.response.status_code"] == 499
 
@@ -165,7 +148,7 @@ def test_log_lines_name_the_trace_and_the_span() -> None:
 
 
 def test_a_named_collector_is_sent_spans_and_metrics_at_the_end(
-    run_python: "RunPython", production_environ: dict[str, str], collector: "Collector"
+    run_python: "RunPython", production_environ: dict[str, str], sink: "Sink"
 ) -> None:
     program = (
         "import django; django.setup()\n"
@@ -177,19 +160,22 @@ def test_a_named_collector_is_sent_spans_and_metrics_at_the_end(
     )
     environ = production_environ | {
         "DJANGO_SETTINGS_MODULE": "config.settings.production",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{sink.server_port}",
         "OTEL_EXPORTER_OTLP_HEADERS": "authorization=secret",
         "OTEL_TRACES_SAMPLER_ARG": "1",
     }
     result = run_python("-c", program, environ=environ)
     assert result.returncode == 0, result.stderr
-    assert collector.received == {"/v1/traces": "secret", "/v1/metrics": "secret"}
+    assert {path: headers["Authorization"] for path, headers, _ in sink.received} == {
+        "/v1/traces": "secret",
+        "/v1/metrics": "secret",
+    }
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert [len(line["trace_id"]) for line in lines if line["logger"] == "access"] == [32]
 
 
-def test_start_and_stop(settings: Settings, monkeypatch: pytest.MonkeyPatch, collector: "Collector") -> None:
-    settings.OPENTELEMETRY = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}"}
+def test_start_and_stop(settings: Settings, monkeypatch: pytest.MonkeyPatch, sink: "Sink") -> None:
+    settings.OPENTELEMETRY = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{sink.server_port}"}
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")  # comes back after the test
     monkeypatch.setattr(trace, "set_tracer_provider", lambda provider: None)
     monkeypatch.setattr(metrics, "set_meter_provider", lambda provider: None)
@@ -200,7 +186,7 @@ def test_start_and_stop(settings: Settings, monkeypatch: pytest.MonkeyPatch, col
     tracer_provider.get_tracer("tests").start_span("request").end()
     meter_provider.get_meter("tests").create_counter("requests").add(1)
     telemetry.stop()
-    assert set(collector.received) == {"/v1/traces", "/v1/metrics"}
+    assert {path for path, *_ in sink.received} == {"/v1/traces", "/v1/metrics"}
     assert telemetry.providers == []
 
 
@@ -239,34 +225,3 @@ def test_production_puts_the_middleware_behind_the_probes(
         "apps.observability.telemetry.telemetry_middleware",
     ]
     assert settings.OPENTELEMETRY["OTEL_SERVICE_NAME"] == "{{ cookiecutter.project_slug }}"
-
-
-@pytest.fixture
-def collector() -> Iterator["Collector"]:
-    with Collector(("127.0.0.1", 0), Receiver) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-class Collector(HTTPServer):
-    """Stands where a collector would, and keeps which paths were sent to, with which authorization."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.received: dict[str, str | None] = {}
-
-
-class Receiver(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received[self.path] = self.headers["Authorization"]
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Not a word: the default writes to standard error."""
