@@ -1,4 +1,4 @@
-"""What several tests share: requests on both sides of the middleware, and production's environment and settings."""
+"""What several tests share: requests, clients that leave, a receiver, and production's environment and settings."""
 
 import asyncio
 import logging

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import random
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from pytest_django.fixtures import Settings
 from apps.observability.logs import RefusedRequests, json_logging
 from apps.observability.mail import AdminMailHandler
 from apps.observability.middleware import observability_middleware
-from apps.observability.request_ids import current_request_id
+from apps.observability.request_ids import choose_request_id, current_request_id
 
 if TYPE_CHECKING:
     from conftest import LeaveEarly, RunPython, Send
@@ -132,6 +133,25 @@ def test_a_refused_request_is_told_without_its_query_string(lines: Lines) -> Non
     logging.getLogger("django.security.DisallowedRedirect").error("Unsafe redirect to %s", "odd://x/?token=secret")
     [line] = lines()
     assert line["message"] == "Unsafe redirect to odd://x/"
+
+
+def test_ids_do_not_repeat_where_random_numbers_do() -> None:
+    state = random.getstate()
+    first = choose_request_id("")
+    random.setstate(state)
+    assert choose_request_id("") != first
+
+
+def test_a_worker_has_other_ids_than_its_master(run_python: "RunPython", production_environ: dict[str, str]) -> None:
+    program = (
+        "import os\n"
+        "from apps.observability.request_ids import choose_request_id\n"
+        "child = os.fork()\n"
+        "os.write(1, choose_request_id('').encode() + b' ')\n"
+        "child and os.wait()\n"
+    )
+    first, second = run_python("-c", program, environ=production_environ).stdout.split()
+    assert first != second
 
 
 def test_a_client_that_leaves_has_its_line_too(lines: Lines, leave_early: "LeaveEarly") -> None:

@@ -309,7 +309,9 @@ def test_sentry_receives_errors(run_python: "RunPython", production_environ: dic
     [(_, headers, body)] = sink.received
     decode = {"gzip": gzip.decompress, "br": brotli.decompress}[headers["Content-Encoding"]]
     # https://develop.sentry.dev/sdk/foundations/transport/envelopes/
-    event = json.loads(decode(body).splitlines()[2])
+    _, item, payload = decode(body).splitlines()
+    assert json.loads(item)["type"] == "event"
+    event = json.loads(payload)
     assert event["tags"]["request_id"] == "a-request"
     assert (event["environment"], event["release"]) == ("production", "1.2.3")
     assert event["exception"]["values"][-1]["type"] == "FileNotFoundError"

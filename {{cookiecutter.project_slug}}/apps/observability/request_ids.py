@@ -1,13 +1,18 @@
 """The id that ties together the response, the log lines and the error report of one request."""
 
+import os
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar
-from random import getrandbits
+from random import Random
 from typing import Any
 
 # No Django import here: the logs need it before the settings are there.
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+# Of its own: were the shared one seeded by somebody, ids would repeat. A worker must not go on where its master was.
+_numbers = Random()  # noqa: S311 - no secret
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_numbers.seed)
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
@@ -24,8 +29,8 @@ def proposed_id(meta: Mapping[str, Any]) -> str:
 
 def choose_request_id(proposed: str) -> str:
     """The proposed id where it is well formed, a new one elsewhere."""
-    # No secret, and no system call, in which another thread would take over.
-    return proposed if _WELL_FORMED.fullmatch(proposed) else f"{getrandbits(128):032x}"
+    # No system call, in which another thread would take over.
+    return proposed if _WELL_FORMED.fullmatch(proposed) else f"{_numbers.getrandbits(128):032x}"
 
 
 def begin_request(proposed: str) -> str:
