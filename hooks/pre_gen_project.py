@@ -7,7 +7,7 @@ import sys
 import unicodedata
 import zoneinfo
 
-RESERVED_SLUGS = {"django", "config", "apps", "tests"}
+RESERVED_SLUGS = {"django", "config", "core", "apps", "tests"}
 LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 HOST_NAME = r"(?=.{1,253}\Z)(?:" + LABEL + r"\.)*(?![0-9]+\Z)" + LABEL
 EMAIL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:" + LABEL + r"\.)+" + LABEL

@@ -14,14 +14,19 @@ from celery.schedules import crontab
 from django.conf import settings
 from django.utils.log import configure_logging
 
-from apps.observability.request_ids import current_request_id, end_request, resume_request
+from core.logs import request_id
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 logger = logging.getLogger(__name__)
 
 # Whoever enqueues is a request: a broker that is away may hold it up for a few seconds, and no more.
-RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+RETRY_ONCE = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "interval_max": 0.2,
+}
 REDIS = {
     **RETRY_ONCE,
     "socket_connect_timeout": 2,
@@ -30,7 +35,12 @@ REDIS = {
     "visibility_timeout": 3600,
 }
 # A message counts as sent once the broker has confirmed it.
-RABBITMQ = {**RETRY_ONCE, "confirm_publish": True, "read_timeout": 2, "write_timeout": 2}
+RABBITMQ = {
+    **RETRY_ONCE,
+    "confirm_publish": True,
+    "read_timeout": 2,
+    "write_timeout": 2,
+}
 
 # By scheme: options of the connection, and what makes it verify the certificate and the host's name.
 BROKERS: dict[str, tuple[dict[str, Any], dict[str, Any] | bool]] = {
@@ -42,7 +52,9 @@ BROKERS: dict[str, tuple[dict[str, Any], dict[str, Any] | bool]] = {
 
 app = Celery("{{ cookiecutter.project_slug }}")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-transport_options, tls = BROKERS[urlsplit(getattr(settings, "CELERY_BROKER_URL", "")).scheme or "redis"]
+transport_options, tls = BROKERS[
+    urlsplit(getattr(settings, "CELERY_BROKER_URL", "")).scheme or "redis"
+]
 app.conf.update(
     timezone=settings.TIME_ZONE,
     # Nothing but JSON is sent, and nothing else is believed.
@@ -63,14 +75,13 @@ app.conf.update(
     broker_transport_options=transport_options,
     broker_use_ssl=tls,
     task_publish_retry_policy=RETRY_ONCE,
-    worker_pool="config.celery_pool:Pool",
     worker_hijack_root_logger=False,
     # In memory, so that a container needs nothing writable. Times of day only: an interval would begin anew with
     # every start.
     beat_scheduler="celery.beat:Scheduler",
     beat_schedule={
         "clear expired sessions": {
-            "task": "apps.operations.tasks.clear_sessions",
+            "task": "core.tasks.clear_sessions",
             "schedule": crontab(hour="4", minute="0"),
             "options": {"expires": 3600},
         },
@@ -91,27 +102,19 @@ def set_up_logging(**kwargs: Any) -> None:
 @signals.before_task_publish.connect
 def send_request_id(headers: dict[str, Any], **kwargs: Any) -> None:
     """A task's lines have the id of the request that enqueued it."""
-    headers["request_id"] = current_request_id()
+    headers["request_id"] = request_id.get()
 
 
 @signals.task_prerun.connect
 def take_up_request_id(task: Any, **kwargs: Any) -> None:
     if not task.request.is_eager:
-        resume_request(task.request.get("request_id"))
+        request_id.set(task.request.get("request_id"))
 
 
 @signals.task_postrun.connect
 def leave_request(task: Any, **kwargs: Any) -> None:
     if not task.request.is_eager:
-        end_request()
-
-
-@signals.worker_init.connect
-def hear_signals_quietly(**kwargs: Any) -> None:
-    """Celery would announce each as plain text between the lines of JSON."""
-    from celery.apps import worker
-
-    worker.safe_say = lambda *arguments: None  # type: ignore[attr-defined]
+        request_id.set(None)
 
 
 @signals.worker_shutdown.connect

@@ -1,8 +1,8 @@
-"""Reads the environment through django-environ and tells everything that is wrong with it in one report.
+"""Read the environment through django-environ; tell all that is wrong in one report.
 
-https://django-environ.readthedocs.io/ describes the readers (``env.str``, ``env.int``, ``env.list``…). Three things
-differ here: ``NAME_FILE`` may name a file that holds the value of ``NAME``, a value is always taken literally, and a
-problem is collected instead of raised until ``env.stop_on_problems()`` is called at the end of the settings.
+Three things differ from https://django-environ.readthedocs.io/: ``NAME_FILE`` may name
+a file that holds the value of ``NAME``, a value is taken literally, and a problem is
+collected until the settings call ``env.stop_on_problems()``.
 """
 
 import os
@@ -17,11 +17,10 @@ import environ
 TRUE = {"true", "on", "yes", "y", "1"}
 FALSE = {"false", "off", "no", "n", "0"}
 PLACEHOLDER = re.compile(
-    r"\b(change|replace)[-_ ]?me\b|\bplaceholder\b|django-insecure|<[^>]*>|\bx{4,}\b|:password@"
-    r"|\byour[-_](bucket|database|domain|host|key|password|secret|user)",
+    r"\b(change|replace)[-_ ]?me\b|\bplaceholder\b|django-insecure|<[^>]*>|\bx{4,}\b"
+    r"|:password@|\byour[-_](bucket|database|domain|host|key|password|secret|user)",
     re.IGNORECASE,
 )
-
 DATABASE_SCHEMES = {
     # %if cookiecutter.database == "postgresql"
     "postgresql": "postgresql",
@@ -34,19 +33,16 @@ DATABASE_SCHEMES = {
     # %endif
     "sqlite": "sqlite",
 }
-# %if cookiecutter.api != "none"
-# As a browser writes it: without a path, and in lower case.
-ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
-# %endif
-EVERYWHERE = {"*": ["0.0.0.0/0", "::/0"]}
-
+DATABASE_FORM = "special characters of user and password percent-encoded"
 # Scheme to the default port and the options of Django's SMTP back end.
-MAIL_SCHEMES: dict[str, tuple[int, dict[str, bool]]] = {
+MAIL_SCHEMES: dict[str, tuple[int, dict[str, Any]]] = {
     "smtp": (25, {}),
     "smtp+tls": (587, {"use_tls": True}),
     "smtp+ssl": (465, {"use_ssl": True}),
 }
-MAIL_TIMEOUT_S = 10
+PREFACE = "The environment is not usable; nothing was started:"
+CLOSING = "NAME_FILE may name a file that holds NAME; .env.example lists them all."
+NOTSET: Any = environ.Env.NOTSET
 
 
 class Env(environ.Env):
@@ -57,184 +53,144 @@ class Env(environ.Env):
         self.problems: dict[str, str] = {}
 
     def get_value(
-        self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False
+        self, var: str, cast: Any = None, default: Any = NOTSET, **options: Any
     ) -> Any:
-        """The value of a variable; what cannot be read becomes a problem and an empty value of the same type.
+        """Return the value of a variable; every reader of django-environ comes by here.
 
-        A variable without a default is required: it must be there, and hold neither nothing nor a placeholder. Where
-        there is a default, an empty value counts as unset.
+        One without a default is required, and may hold neither nothing nor a
+        placeholder. A problem gives an empty value of the same type, or the default.
         """
-        required = default is self.NOTSET
-        if cast is None and not required and default is not None:
-            cast = type(default)
+        required = default is NOTSET
+        cast = cast if required or default is None else cast or type(default)
         try:
-            text = self.read(var)
-            if text is not None:
+            if text := read(var):
                 if required and PLACEHOLDER.search(text):
                     raise ValueError("still holds a placeholder")
-                return self.parse_value(text, cast)
+                return parse(text, cast)
             if required:
                 raise ValueError("is missing")
         except ValueError as problem:
             self.require(var, False, str(problem))
-        return self.empty_value(cast) if required else default
-
-    @staticmethod
-    def read(name: str) -> str | None:
-        """The text of NAME, or of the file that NAME_FILE names, without surrounding white space.
-
-        Raises ValueError, without the value, where both are set or the file cannot be read.
-        """
-        text = os.environ.get(name, "").strip()
-        file = os.environ.get(f"{name}_FILE", "").strip()
-        if text and file:
-            raise ValueError(f"is set, and {name}_FILE too: keep one of them")
-        if file:
-            try:
-                text = Path(file).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError):
-                raise ValueError(f"cannot be read from the file that {name}_FILE names") from None
-        return text or None
-
-    @classmethod
-    def parse_value(cls, value: str, cast: Any) -> Any:
-        """The text as the type that is asked for; raises ValueError, without the value, where it is malformed."""
-        if cast is bool:
-            if value.lower() not in TRUE | FALSE:
-                raise ValueError("must be true or false")
-            return value.lower() in TRUE
-        if cast in (int, float):
-            try:
-                return cast(value)
-            except ValueError:
-                raise ValueError(f"must be a {'whole number' if cast is int else 'number'}") from None
-        if cast is list:
-            return [item.strip() for item in value.split(",") if item.strip()]
-        try:
-            return super().parse_value(value, cast)
-        except (AttributeError, LookupError, TypeError, ValueError):
-            raise ValueError("is malformed") from None
-
-    @staticmethod
-    def empty_value(cast: Any) -> Any:
-        return cast() if cast in (bool, int, float, list, dict, tuple) else ""
+        return default if not required else [] if cast is list else ""
 
     def require(self, name: str, condition: object, otherwise: str) -> None:
-        """Note a problem with a variable unless the condition holds; the first problem of a variable stays."""
+        """Note a problem unless the condition holds; the first of a variable stays."""
         if not condition:
             self.problems.setdefault(name, otherwise)
 
-    def db_url(
-        self, var: str = "DATABASE_URL", default: Any = environ.Env.NOTSET, engine: Any = None
-    ) -> dict[str, Any]:
-        """A DATABASES entry from a URL with one of DATABASE_SCHEMES; an empty one where there is no usable URL."""
+    def db_url(self, var: str, default: Any = NOTSET) -> dict[str, Any]:
+        """Return a DATABASES entry for a URL; an empty one where none can be made."""
         text = self.str(var, default=default)
-        if not text:
-            return {}
         scheme, _, rest = text.partition("://")
         try:
             url = f"{DATABASE_SCHEMES[scheme.lower()]}://{rest}"
-            is_file = url.startswith("sqlite:")
-            if is_file and not rest.startswith(("/", ":memory:")):
-                raise ValueError
-            entry: dict[str, Any] = self.db_url_config(url, engine=engine)
-            # What follows an unescaped #, / or ? of a password ends up in the fragment or the name.
-            if not is_file and (urlsplit(url).fragment or not re.fullmatch(r"[^@/#]+", entry["NAME"])):
-                raise ValueError
-        except KeyError:
-            self.require(var, False, f"must begin with one of {', '.join(f'{name}://' for name in DATABASE_SCHEMES)}")
-        except ValueError:
-            self.require(
-                var, False, "must read scheme://user:password@host:port/name, special characters percent-encoded"
-            )
-        else:
-            return entry
+            entry: dict[str, Any] = self.db_url_config(url)
+            # After an unescaped #, / or ? of a password the rest is no name.
+            name = r"/.*|:memory:" if url.startswith("sqlite:") else r"[^@/#]+"
+            if not urlsplit(url).fragment and re.fullmatch(name, str(entry["NAME"])):
+                return entry
+        except (KeyError, ValueError):
+            pass
+        schemes = " or ".join(f"{name}://" for name in DATABASE_SCHEMES)
+        self.require(var, not text, f"must begin with {schemes}; {DATABASE_FORM}")
         return {}
 
-    def address(self, var: str, schemes: tuple[str, ...], default: Any = environ.Env.NOTSET) -> str:
-        """A URL with a host and one of the schemes, as text."""
+    def address(self, var: str, *schemes: str, default: Any = NOTSET) -> str:
+        """Return a URL with a host and one of the schemes, as text."""
         text: str = self.str(var, default=default)
         try:
             url = urlsplit(text)
-            well_formed = url.scheme in schemes and url.hostname and (url.port is None or url.port > 0)
+            is_url = url.scheme in schemes and url.hostname and url.port != 0
         except ValueError:
-            well_formed = False
-        self.require(
-            var, not text or well_formed, f"must be a URL that begins with {' or '.join(f'{s}://' for s in schemes)}"
-        )
+            is_url = False
+        begin = " or ".join(f"{scheme}://" for scheme in schemes)
+        self.require(var, not text or is_url, f"must be a URL that begins with {begin}")
         return text
 
     # %if cookiecutter.cache == "memcached"
-    def servers(self, var: str, scheme: str, default: Any = environ.Env.NOTSET) -> list[str]:
-        """The servers, as ``host`` or ``host:port``, of a URL that may name several: ``scheme://one:port,two``."""
+    def servers(self, var: str, default: Any = NOTSET) -> list[str]:
+        """Return the servers that ``memcached://host:port,host:port`` names."""
         text: str = self.str(var, default=default)
-        begin, _, rest = text.partition("://")
-        servers = [server.strip() for server in rest.rstrip("/").split(",")]
-        well_formed = all(re.fullmatch(r"([\w.-]+|\[[\da-fA-F:.]+\])(:[1-9]\d{0,4})?", server) for server in servers)
+        servers = text.removeprefix("memcached://").rstrip("/").split(",")
+        host = re.compile(r" *([\w.-]+|\[[\da-fA-F:.]+\])(:[1-9]\d{0,4})? *")
+        is_list = all(host.fullmatch(server) for server in servers)
         self.require(
             var,
-            not text or (begin == scheme and well_formed),
-            f"must be {scheme}:// and host:port of each server, separated by commas",
+            not text or (text.startswith("memcached://") and is_list),
+            "must be memcached:// and host:port of each server, separated by commas",
         )
-        return servers if text else []
+        return [server.strip() for server in servers] if text else []
 
     # %endif
     def mailer(self, var: str, default: str) -> dict[str, Any]:
-        """A MAILERS entry from a URL: ``smtp://``, ``smtp+tls://`` (STARTTLS) or ``smtp+ssl://`` (implicit TLS)."""
-        text = self.address(var, tuple(MAIL_SCHEMES), default)
+        """Return a MAILERS entry for a URL with one of MAIL_SCHEMES."""
+        url = urlsplit(self.address(var, *MAIL_SCHEMES, default=default))
         if var in self.problems:
             return {}
-        url = urlsplit(text)
         port, encryption = MAIL_SCHEMES[url.scheme]
-        options: dict[str, Any] = {
-            "host": url.hostname,
-            "port": url.port or port,
-            "timeout": MAIL_TIMEOUT_S,
-            **encryption,
-        }
+        options = {"host": url.hostname, "port": url.port or port, **encryption}
         if url.username:
-            options |= {"username": unquote(url.username), "password": unquote(url.password or "")}
-        return {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}
+            options["username"] = unquote(url.username)
+            options["password"] = unquote(url.password or "")
+        return {
+            "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "OPTIONS": {"timeout": 10, **options},
+        }
 
-    def count(self, var: str, default: int, minimum: int = 0) -> int:
-        """A whole number that is not below the minimum."""
+    def count(
+        self, var: str, default: int, minimum: int = 0, maximum: int = 2**31
+    ) -> int:
+        """Return a whole number within the limits, both included."""
         number: int = self.int(var, default=default)
-        self.require(var, number >= minimum, f"must be a whole number, {minimum} or more")
+        limits = f"must be a whole number from {minimum} to {maximum}"
+        self.require(var, minimum <= number <= maximum, limits)
         return number
 
     def networks(self, var: str, default: list[str]) -> list[str]:
-        """Addresses and networks in CIDR notation; ``*`` stands for every address."""
-        entries = [entry for item in self.list(var, default=default) for entry in EVERYWHERE.get(item, [item])]
+        """Return addresses and networks in CIDR notation; ``*`` is every address."""
+        listed: list[str] = self.list(var, default=default)
         try:
+            entries = ["0.0.0.0/0", "::/0"] if "*" in listed else listed
             return [str(ip_network(entry, strict=False)) for entry in entries]
         except ValueError:
-            self.require(var, False, "must be addresses or networks such as 10.0.0.0/8, separated by commas")
-            return []
+            self.require(var, False, "must be networks such as 10.0.0.0/8 and 10.1.2.3")
+        return []
 
-    # %if cookiecutter.api != "none"
-    def origins(self, var: str, default: list[str]) -> list[str]:
-        """Origins of web pages: scheme, host and perhaps a port (RFC 6454)."""
-        origins: list[str] = self.list(var, default=default)
-        self.require(
-            var,
-            all(ORIGIN.fullmatch(origin) for origin in origins),
-            "must be origins such as https://app.example.com, separated by commas",
-        )
-        return origins
-
-    # %endif
     def stop_on_problems(self) -> None:
-        """End the process with status 1 and a list of every problem, if there is any. No value is ever shown."""
-        if self.problems:
-            raise SystemExit(
-                "\n".join(
-                    [
-                        "The environment is not usable; nothing was started:",
-                        *(f"  - {name} {problem}" for name, problem in sorted(self.problems.items())),
-                        "Each NAME can also come from a file: set NAME_FILE to its path. .env.example lists them all.",
-                    ]
-                )
-            )
+        """End the process with status 1 and every problem by name, without values."""
+        lines = [f"  - {name} {self.problems[name]}" for name in sorted(self.problems)]
+        if lines:
+            raise SystemExit("\n".join([PREFACE, *lines, CLOSING]))
+
+
+def read(name: str) -> str:
+    """Return NAME, or what is in the file that NAME_FILE names, stripped.
+
+    Raise ValueError, without the value, where both are set or the file is unreadable.
+    """
+    text = os.environ.get(name, "").strip()
+    file = os.environ.get(f"{name}_FILE", "").strip()
+    if text and file:
+        raise ValueError(f"is set, and {name}_FILE too: keep one of them")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip() if file else text
+    except (OSError, UnicodeDecodeError):
+        raise ValueError(f"cannot be read from what {name}_FILE names") from None
+
+
+def parse(text: str, cast: Any) -> Any:
+    """Return the text as a type; raise ValueError, without the value, if malformed."""
+    if cast is bool:
+        if text.lower() not in TRUE | FALSE:
+            raise ValueError("must be true or false")
+        return text.lower() in TRUE
+    if cast is list:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    try:
+        return environ.Env.parse_value(text, cast)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        kind = {int: "a whole number", float: "a number"}.get(cast)
+        raise ValueError(f"must be {kind}" if kind else "is malformed") from None
 
 
 env = Env()

@@ -1,4 +1,4 @@
-"""The project's URLs. The health endpoints are answered earlier, by apps.health.middleware."""
+"""The project's URLs. The health endpoints are answered earlier, by core.health."""
 
 from django.conf import settings
 from django.contrib import admin
@@ -31,4 +31,5 @@ if settings.DEBUG:
     from debug_toolbar.toolbar import debug_toolbar_urls
     from django.conf.urls.static import static
 
-    urlpatterns += [*static(settings.MEDIA_URL, document_root=settings.MEDIA_ROOT), *debug_toolbar_urls()]
+    urlpatterns += static(settings.MEDIA_URL, document_root=settings.MEDIA_ROOT)
+    urlpatterns += debug_toolbar_urls()

@@ -1,10 +1,28 @@
-"""Registers the project's deploy checks."""
+"""Connects the kit to Django when it starts."""
+
+from importlib import import_module
+from typing import Any
 
 from django.apps import AppConfig
+from django.core.signals import request_finished
 
 
-class OperationsConfig(AppConfig):
-    name = "apps.operations"
+def end_request(**kwargs: Any) -> None:
+    """A thread that serves again must not log under the old id."""
+    from core.logs import request_id
+
+    request_id.set(None)
+
+
+class CoreConfig(AppConfig):
+    name = "core"
 
     def ready(self) -> None:
-        from apps.operations import checks  # noqa: F401 - registers them
+        import_module("core.checks")
+        request_finished.connect(end_request, dispatch_uid="end_request")
+        # %if cookiecutter.task_queue == "celery"
+        import_module("config.celery")  # the application of every shared_task
+        # %endif
+        # %if cookiecutter.task_queue == "database"
+        import_module("core.task_ids")
+        # %endif

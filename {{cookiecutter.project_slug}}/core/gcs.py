@@ -15,11 +15,11 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 class GoogleCloudStorage(gcloud.GoogleCloudStorage):
     credentials: Any
 
-    @property
-    def client(self) -> Any:
-        if self._client is None and self.credentials is None:
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self.credentials is None:
             self.credentials, self.project_id = google.auth.default(scopes=[SCOPE])
-            # A workload's identity has no key to sign URLs with: Google signs for it, if its account may create tokens.
+            # A workload's identity has no key to sign URLs with: Google signs for it,
+            # if its account may create tokens.
             # https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/signBlob
             self.iam_sign_blob = not isinstance(self.credentials, Signing)
-        return super().client

@@ -13,27 +13,31 @@ from django.db.models import Sum
 from django.http import HttpRequest
 
 IPV6_PREFIX = 64  # what one household or one server gets
-USERS_PER_ADDRESS = 5  # so many times the limit of one user locks the whole address out
+USERS_PER_ADDRESS = 5  # times the limit of one user lock the whole address out
 
 
 def client_network(request: HttpRequest) -> str | None:
-    """The client's address, of an IPv6 address its network: whoever has one has all 2^64 of its addresses."""
+    """Return the client's address; of an IPv6 address the network, all of it one's own."""
     try:
         address = ip_address(request.META.get("REMOTE_ADDR", ""))
     except ValueError:
         return None
     if isinstance(address, IPv6Address):
-        return str(ip_network((address, IPV6_PREFIX), strict=False).network_address)
+        network = ip_network((address, IPV6_PREFIX), strict=False)
+        return str(network.network_address)
     return str(address)
 
 
 class GuessingHandler(AxesDatabaseHandler):
-    """Also limits one address that tries a few passwords on each of many users."""
+    """Also limit one address that tries a few passwords on each of many users."""
 
-    def get_failures(self, request: Any, credentials: dict[str, Any] | None = None) -> int:
-        """The failures that count towards AXES_FAILURE_LIMIT, of this user here or of this address in all."""
-        of_address = AccessAttempt.objects.filter(
-            ip_address=request.axes_ip_address, attempt_time__gte=get_cool_off_threshold(request)
-        ).aggregate(total=Sum("failures_since_start"))
+    def get_failures(
+        self, request: Any, credentials: dict[str, Any] | None = None
+    ) -> int:
+        """Return what counts towards AXES_FAILURE_LIMIT: of this user, or of all."""
         of_user: int = super().get_failures(request, credentials)
+        of_address = AccessAttempt.objects.filter(
+            ip_address=request.axes_ip_address,
+            attempt_time__gte=get_cool_off_threshold(request),
+        ).aggregate(total=Sum("failures_since_start"))
         return max(of_user, (of_address["total"] or 0) // USERS_PER_ADDRESS)

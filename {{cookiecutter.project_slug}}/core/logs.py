@@ -1,118 +1,113 @@
-"""One JSON object a line on standard output, the same for Django, the server and every command.
+"""JSON logs, a request id in every line, and one access line a request.
 
 https://docs.djangoproject.com/en/stable/topics/logging/
 """
 
 import logging
 import re
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import perf_counter
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from pythonjsonlogger.core import RESERVED_ATTRS
-from pythonjsonlogger.json import JsonEncoder, JsonFormatter
 
-from apps.observability.request_ids import current_request_id
+from core.middleware import Finish, around
 
-# What stands for itself in JSON.
-SAFE = " !#$&'()*+,/:;<=>?@[]^`{|}~%"
-PLAIN = re.compile(rf"[\w.~{re.escape(SAFE)}-]*", re.ASCII)
-LONGEST_REASON = 120  # characters
-QUERY_STRING = re.compile(r"\?\S*")
+LONGEST = 160  # characters of what a client has sent
+SAFE = " !#$&'()*+,/:;<=>?@[]^`{|}~%"  # stands for itself in JSON
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-# Django hands its request and socket objects over with a record; their text holds the query string.
-OBJECTS = ("request", "socket", "server_time", "status_code", "taskName")
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
-class RequestJsonFormatter(JsonFormatter):
-    """Level, logger, message, what the code adds, the time in UTC, and the id of the request that is being served.
-
-    Each request writes a line, so what the base class decides anew for each line is settled here.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.encode = JsonEncoder().encode
-
-    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
-        return self.encode(log_data)
-
-    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        log_data |= {"level": record.levelname, "logger": record.name, "message": record.message, **message_dict}
-        if extra := vars(record).keys() - self.reserved_attrs:
-            log_data |= {key: value for key, value in vars(record).items() if key in extra and not key.startswith("_")}
-        second, rest = divmod(record.created, 1)
-        log_data["timestamp"] = f"{iso_second(int(second))}.{int(rest * 1_000_000):06}+00:00"
-        if request_id := current_request_id():
-            log_data["request_id"] = request_id
+def begin_request(request: HttpRequest) -> str:
+    """Take the id that came as X-Request-ID, or make one; it holds in this context."""
+    proposed = request.META.get("HTTP_X_REQUEST_ID", "")
+    is_usable = re.fullmatch(r"[A-Za-z0-9._-]{1,128}", proposed)
+    chosen: str = proposed if is_usable else uuid4().hex
+    request_id.set(chosen)
+    return chosen
 
 
-class RefusedRequests(logging.Filter):
-    """Keeps refused requests to one short line each: anybody can make thousands, of any length.
+@around
+@contextmanager
+def access_middleware(request: HttpRequest) -> Iterator[Finish]:
+    """Set X-Request-ID on the response and write the request's line."""
+    started, chosen = perf_counter(), begin_request(request)
+    status = 499  # nginx's status for a client that left before the answer
 
-    What Django says goes into the request's access line. Gunicorn's line is the only one of a request that is not HTTP.
-    """
+    def finish(response: HttpResponseBase) -> None:
+        nonlocal status
+        status = response.status_code
+        response.headers["X-Request-ID"] = chosen
+
+    try:
+        yield finish
+    finally:
+        # A static file that was found needs no line.
+        if status >= 400 or not request.path_info.startswith("/static/"):
+            line = {
+                "method": request.method,
+                "path": printable(request.path),  # no query string: tokens travel there
+                "status": status,
+                "duration_ms": round((perf_counter() - started) * 1000, 1),
+                "remote_addr": request.META.get("REMOTE_ADDR", ""),
+                "user_agent": printable(request.META.get("HTTP_USER_AGENT", "")),
+            }
+            logging.getLogger("access").info("%(method)s %(path)s", line, extra=line)
+
+
+def printable(text: str) -> str:
+    """Return the beginning of what a client has sent, percent-encoded."""
+    return quote(text[:LONGEST], SAFE, errors="replace")[:LONGEST]
+
+
+class RequestFilter(logging.Filter):
+    """Add the request id; drop what says nothing that another line does not say."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        is_djangos = record.name.startswith("django.security.")
-        if not is_djangos and (record.name, record.levelno) != ("gunicorn.error", logging.WARNING):
-            return True
-        reason = printable(QUERY_STRING.sub("", record.getMessage()), LONGEST_REASON)
-        if request := getattr(record, "request", None):
-            request.refusal = reason
-            return False
-        record.msg, record.args = reason, ()
-        record.exc_info = record.exc_text = None
-        record.levelno, record.levelname = logging.WARNING, "WARNING"
-        return True
-
-
-def printable(text: str, longest: int) -> str:
-    """At most so many characters of what a client has sent, percent-encoded where JSON would make them longer."""
-    if not PLAIN.fullmatch(text):
-        text = quote(text, safe=SAFE, errors="replace")
-    return text[:longest]
-
-
-@lru_cache(maxsize=1)
-def iso_second(seconds: int) -> str:
-    """ISO 8601 in UTC of so many seconds since the epoch, without the offset; put together once a second."""
-    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
+        if chosen := request_id.get():
+            record.request_id = chosen
+        if record.name.startswith("django.security"):
+            # Anybody can make thousands: one short line each, without a traceback.
+            record.msg = printable(record.getMessage().partition("?")[0])
+            record.args, record.exc_info = (), None
+        # Django tells of each probe that is answered with 503.
+        request = getattr(record, "request", None)
+        return not getattr(request, "path_info", "").startswith("/health/")
 
 
 def json_logging(level: str) -> dict[str, Any]:
-    """A LOGGING dictionary; ``level`` is one of LEVELS and holds for the project's own code and for the libraries."""
+    """Return LOGGING for the name of a level: a JSON object a line on standard output."""
+    formatter = {
+        "()": "pythonjsonlogger.json.JsonFormatter",
+        "fmt": "%(levelname)s %(name)s %(message)s",
+        "rename_fields": {"levelname": "level", "name": "logger"},
+        # Django's request would show the query string.
+        "reserved_attrs": [*RESERVED_ATTRS, "request", "status_code"],
+        "timestamp": True,
+    }
+    stdout = {"class": "logging.StreamHandler", "stream": "ext://sys.stdout"}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {
-            "json": {"()": RequestJsonFormatter, "reserved_attrs": [*RESERVED_ATTRS, *OBJECTS]},
-        },
-        "filters": {"refused_requests": {"()": RefusedRequests}},
-        "handlers": {
-            "stdout": {
-                "class": "logging.StreamHandler",
-                "stream": "ext://sys.stdout",
-                "formatter": "json",
-                "filters": ["refused_requests"],
-            }
-        },
+        "formatters": {"json": formatter},
+        "filters": {"request": {"()": RequestFilter}},
+        "handlers": {"stdout": stdout | {"formatter": "json", "filters": ["request"]}},
         "root": {"handlers": ["stdout"], "level": level},
         "loggers": {
-            # Django and Gunicorn bring handlers of their own; an empty list takes them away.
-            "django": {"handlers": [], "level": "NOTSET", "propagate": True},
-            "django.server": {"handlers": [], "level": "NOTSET", "propagate": True},
-            # The access line has the status already: only what broke needs a second one.
-            "django.request": {"handlers": [], "level": "ERROR", "propagate": True},
+            # An empty list takes Django's own handlers away.
+            "django": {"handlers": [], "level": "NOTSET"},
+            # The access line has the status: only errors need a second line.
+            "django.request": {"level": "ERROR"},
             # At DEBUG it writes the values of queries.
             "django.db.backends": {"level": "INFO"},
-            # One line for each retry, for instance while Sentry cannot be reached.
-            "urllib3.connectionpool": {"level": "ERROR"},
-            # At DEBUG it makes lines for each request, only to drop them.
-            "sentry_sdk.errors": {"level": "INFO"},
-            "gunicorn.error": {"handlers": [], "level": level, "propagate": True},
+            # uvicorn's worker copies the handlers of this logger.
+            "gunicorn.error": {"handlers": ["stdout"], "propagate": False},
         },
     }

@@ -1,4 +1,4 @@
-"""Mails errors to DJANGO_ADMINS, where nobody else is told of them."""
+"""Mail errors to DJANGO_ADMINS."""
 
 import logging
 import threading
@@ -6,7 +6,7 @@ from traceback import format_exception
 
 from django.core.mail import mail_admins
 
-from apps.observability.request_ids import current_request_id
+from core.logs import request_id
 
 PAUSE_S = 60
 
@@ -14,9 +14,9 @@ logger = logging.getLogger(__name__)
 
 
 class AdminMailHandler(logging.Handler):
-    """One mail a minute at most, sent beside the request: a mail server that is slow or away holds up nobody.
+    """Send at most one mail a minute, in a thread: no request waits for a mail server.
 
-    Unlike Django's own handler it leaves out the request's headers, cookies and fields.
+    Unlike Django's own handler it leaves out headers, cookies and form fields.
     """
 
     next_mail = 0.0
@@ -25,14 +25,15 @@ class AdminMailHandler(logging.Handler):
         if record.created < self.next_mail:
             return
         self.next_mail = record.created + PAUSE_S
-        body = f"{record.getMessage()}\n\nrequest_id: {current_request_id()}\n"
+        body = f"{record.getMessage()}\n\nrequest_id: {request_id.get()}\n"
         if record.exc_info:
             body += "\n" + "".join(format_exception(*record.exc_info))
-        threading.Thread(target=send, args=(record.levelname, record.getMessage(), body), daemon=True).start()
+        subject = f"{record.levelname}: {record.getMessage().splitlines()[0][:200]}"
+        threading.Thread(target=send, args=(subject, body), daemon=True).start()
 
 
-def send(level: str, message: str, body: str) -> None:
+def send(subject: str, body: str) -> None:
     try:
-        mail_admins(f"{level}: {message.splitlines()[0][:200]}", body)
-    except Exception as error:  # noqa: BLE001 - whatever the mail server does, the error itself is in the log
-        logger.warning("An error could not be mailed: %s", type(error).__name__)
+        mail_admins(subject, body)
+    except Exception as error:  # noqa: BLE001 - whatever a mail server does
+        logger.warning("an error could not be mailed: %s", type(error).__name__)

@@ -1,13 +1,9 @@
-"""Uploads in an S3-compatible store that neither a slow store nor a new thread holds up."""
+"""Uploads in an S3-compatible store; a slow store holds no request up for minutes."""
 
-from types import SimpleNamespace
 from typing import Any
 
 from botocore.config import Config
 from storages.backends import s3
-
-# Seconds and attempts: a store that does not answer holds a request up for 5 s instead of minutes.
-IMPATIENT = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 2, "mode": "standard"})
 
 
 class S3Storage(s3.S3Storage):
@@ -15,7 +11,11 @@ class S3Storage(s3.S3Storage):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.client_config = self.client_config.merge(IMPATIENT)
-        # One connection for all threads, not one for each: it takes 70 ms to make, and a thread may live for one request.
-        # https://docs.aws.amazon.com/boto3/latest/guide/clients.html#multithreading-or-multiprocessing-with-clients
-        self._connections = SimpleNamespace()
+        # Seconds and attempts. Here, because settings would import botocore in every
+        # command, which takes 0.25 s.
+        impatient = Config(
+            connect_timeout=2,
+            read_timeout=10,
+            retries={"total_max_attempts": 2, "mode": "standard"},
+        )
+        self.client_config = self.client_config.merge(impatient)

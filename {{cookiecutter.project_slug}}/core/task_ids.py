@@ -8,7 +8,7 @@ from django.tasks import TaskResultStatus
 from django.tasks.signals import task_finished
 from django_tasks_db import DatabaseBackend
 
-from apps.observability.request_ids import current_request_id, end_request, resume_request
+from core.logs import request_id
 
 STORED_TASK = "django_tasks_database.DBTaskResult"
 
@@ -16,7 +16,7 @@ STORED_TASK = "django_tasks_database.DBTaskResult"
 @receiver(pre_save, sender=STORED_TASK)
 def keep_request_id(instance: Any, **kwargs: Any) -> None:
     """Beside the arguments, which the task does not see: the other columns have no room for it."""
-    if instance._state.adding and (request_id := current_request_id()):
+    if instance._state.adding and (request_id := request_id.get()):
         instance.args_kwargs["request_id"] = request_id
 
 
@@ -24,10 +24,10 @@ def keep_request_id(instance: Any, **kwargs: Any) -> None:
 def take_up_request_id(instance: Any, **kwargs: Any) -> None:
     """A worker marks a task as running before it writes its first line about it."""
     if instance.status == TaskResultStatus.RUNNING:
-        resume_request(instance.args_kwargs.get("request_id"))
+        request_id.set(instance.args_kwargs.get("request_id"))
 
 
 @receiver(task_finished, sender=DatabaseBackend)
 def leave_request(**kwargs: Any) -> None:
     """Connected after Django's own receiver, which writes the last line."""
-    end_request()
+    request_id.set(None)

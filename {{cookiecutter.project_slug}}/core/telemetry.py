@@ -35,18 +35,39 @@ from apps.observability.logs import RequestJsonFormatter
 from apps.observability.middleware import CLIENT_CLOSED_REQUEST
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+BUCKETS_S = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.075,
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1.0,
+    2.5,
+    5.0,
+    7.5,
+    10.0,
+)
 QUERY_TEXT_LENGTH = 2000
 STOP_S = 3.0
 
 tracer = trace.get_tracer(__name__)
 meter = metrics.get_meter(__name__)
-requests_active = meter.create_up_down_counter("http.server.active_requests", unit="{request}")
+requests_active = meter.create_up_down_counter(
+    "http.server.active_requests", unit="{request}"
+)
 request_durations = meter.create_histogram(
-    "http.server.request.duration", unit="s", explicit_bucket_boundaries_advisory=BUCKETS_S
+    "http.server.request.duration",
+    unit="s",
+    explicit_bucket_boundaries_advisory=BUCKETS_S,
 )
 query_durations = meter.create_histogram(
-    "db.client.operation.duration", unit="s", explicit_bucket_boundaries_advisory=BUCKETS_S
+    "db.client.operation.duration",
+    unit="s",
+    explicit_bucket_boundaries_advisory=BUCKETS_S,
 )
 providers: list[TracerProvider | MeterProvider] = []
 
@@ -59,7 +80,9 @@ def start() -> None:
     tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     tracer_provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     meter_provider = MeterProvider(
-        [PeriodicExportingMetricReader(OTLPMetricExporter())], resource=resource, shutdown_on_exit=False
+        [PeriodicExportingMetricReader(OTLPMetricExporter())],
+        resource=resource,
+        shutdown_on_exit=False,
     )
     trace.set_tracer_provider(tracer_provider)
     metrics.set_meter_provider(meter_provider)
@@ -69,7 +92,10 @@ def start() -> None:
 def stop() -> None:
     """Send what is left; a collector that does not answer holds up the end for STOP_S at most."""
     deadline = monotonic() + STOP_S
-    threads = [threading.Thread(target=provider.shutdown, daemon=True) for provider in providers]
+    threads = [
+        threading.Thread(target=provider.shutdown, daemon=True)
+        for provider in providers
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -78,7 +104,9 @@ def stop() -> None:
 
 
 @sync_and_async_middleware
-def telemetry_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+def telemetry_middleware(
+    get_response: Callable[[HttpRequest], Any],
+) -> Callable[[HttpRequest], Any]:
     """A span and a measurement for every request that it sees; static files and probes are answered before it."""
 
     def serve(request: HttpRequest) -> HttpResponseBase:
@@ -109,12 +137,20 @@ def measure(request: HttpRequest) -> Iterator[Callable[[int], None]]:
     requests_active.add(1, known)
     started = perf_counter()
     with tracer.start_as_current_span(
-        method, parent, trace.SpanKind.SERVER, known, record_exception=False, set_status_on_exception=False
+        method,
+        parent,
+        trace.SpanKind.SERVER,
+        known,
+        record_exception=False,
+        set_status_on_exception=False,
     ) as span:
 
         def end(status: int) -> None:
             requests_active.add(-1, known)
-            attributes: dict[str, str | int] = {**known, "http.response.status_code": status}
+            attributes: dict[str, str | int] = {
+                **known,
+                "http.response.status_code": status,
+            }
             if match := request.resolver_match:
                 attributes["http.route"] = f"/{match.route}"
                 span.update_name(f"{method} /{match.route}")
@@ -135,10 +171,19 @@ def watch_connection(connection: Any, **kwargs: object) -> None:
         connection.execute_wrappers.insert(0, measure_query)
 
 
-def measure_query(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+def measure_query(
+    execute: Callable[..., Any],
+    sql: Any,
+    params: Any,
+    many: bool,
+    context: dict[str, Any],
+) -> Any:
     """https://docs.djangoproject.com/en/stable/topics/db/instrumentation/"""
     operation = match[0].upper() if (match := re.match(r"\w+", str(sql))) else "QUERY"
-    known = {"db.system.name": context["connection"].vendor, "db.operation.name": operation}
+    known = {
+        "db.system.name": context["connection"].vendor,
+        "db.operation.name": operation,
+    }
     started = perf_counter()
     try:
         # Outside a request, a span would be a trace of its own: every readiness check makes a query.
@@ -169,7 +214,12 @@ def measure_query(execute: Callable[..., Any], sql: Any, params: Any, many: bool
 class TracedJsonFormatter(RequestJsonFormatter):
     """Adds the trace and the span to every line that is written while a request is served."""
 
-    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+    def add_fields(
+        self,
+        log_data: dict[str, Any],
+        record: logging.LogRecord,
+        message_dict: dict[str, Any],
+    ) -> None:
         super().add_fields(log_data, record, message_dict)
         context = trace.get_current_span().get_span_context()
         if context.is_valid:

@@ -15,13 +15,17 @@ class AccessTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_select_related = ("user",)
     autocomplete_fields = ("user",)
 
-    def save_model(self, request: HttpRequest, obj: AccessToken, form: Any, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: AccessToken, form: Any, change: bool
+    ) -> None:
         """Show the text of a new token, this once."""
         if not change:
             text = obj.renew()
             self.message_user(
                 request,
-                format_html("Copy the token now, it is not shown again: <code>{}</code>", text),
+                format_html(
+                    "Copy the token now, it is not shown again: <code>{}</code>", text
+                ),
                 messages.WARNING,
             )
         super().save_model(request, obj, form, change)

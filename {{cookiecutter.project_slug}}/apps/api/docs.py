@@ -16,10 +16,17 @@ ENTRY_POINTS = {"docs": "api-docs", "schema": SCHEMA, "v1/users/me": "api:me"}
 
 def entry_points(request: HttpRequest) -> dict[str, str]:
     """Addresses by name."""
-    return {name: request.build_absolute_uri(reverse(view)) for name, view in ENTRY_POINTS.items()}
+    return {
+        name: request.build_absolute_uri(reverse(view))
+        for name, view in ENTRY_POINTS.items()
+    }
 
 
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    context = {"project_name": settings.PROJECT_NAME, "schema_url": reverse(SCHEMA), "viewer": VIEWER}
+    context = {
+        "project_name": settings.PROJECT_NAME,
+        "schema_url": reverse(SCHEMA),
+        "viewer": VIEWER,
+    }
     return render(request, "api/docs.html", context)

@@ -31,7 +31,9 @@ def index(request: HttpRequest) -> dict[str, str]:
 @api.exception_handler(AuthenticationError)
 def refuse(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
     """A refusal says how to log in (RFC 9110, section 15.5.2)."""
-    response = api.create_response(request, {"detail": str(error)}, status=error.status_code)
+    response = api.create_response(
+        request, {"detail": str(error)}, status=error.status_code
+    )
     response.headers["WWW-Authenticate"] = "Bearer"
     return response
 

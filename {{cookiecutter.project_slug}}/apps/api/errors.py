@@ -6,20 +6,26 @@ from http import HTTPStatus
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 
-from apps.observability.request_ids import current_request_id
 from apps.pages.views import server_error as server_error_page
+from core.logs import request_id
 
 
-def json_under_api(status: HTTPStatus, page: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def json_under_api(
+    status: HTTPStatus, page: Callable[..., HttpResponse]
+) -> Callable[..., HttpResponse]:
     """An error handler for config/urls.py.
 
     https://docs.djangoproject.com/en/stable/topics/http/views/#customizing-error-views
     """
 
-    def handle(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    def handle(
+        request: HttpRequest, exception: Exception | None = None
+    ) -> HttpResponse:
         if not request.path.startswith("/api/"):
             return page(request) if exception is None else page(request, exception)
-        return JsonResponse({"detail": status.phrase, "request_id": current_request_id()}, status=status)
+        return JsonResponse(
+            {"detail": status.phrase, "request_id": request_id.get()}, status=status
+        )
 
     return handle
 

@@ -25,7 +25,11 @@ class AccessTokenManager(models.Manager["AccessToken"]):
         """The token with its user, if it is still good and its user may still log in."""
         return (
             self.select_related("user")
-            .filter(digest=hash_token(text), expires_at__gt=timezone.now(), user__is_active=True)
+            .filter(
+                digest=hash_token(text),
+                expires_at__gt=timezone.now(),
+                user__is_active=True,
+            )
             .first()
         )
 
@@ -33,7 +37,9 @@ class AccessTokenManager(models.Manager["AccessToken"]):
 class AccessToken(models.Model):
     """Only a digest of the token is kept, so that neither the database nor its backup opens a door."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="access_tokens")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="access_tokens"
+    )
     name = models.CharField(max_length=100, help_text="What it is for.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)

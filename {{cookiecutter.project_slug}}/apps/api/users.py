@@ -14,7 +14,9 @@ from apps.users.models import User
 router = Router(tags=["users"])
 
 # Not every database takes the character 0 in text.
-Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=150, pattern=r"^[^\x00]*$")]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=150, pattern=r"^[^\x00]*$")
+]
 
 
 class Me(Schema):

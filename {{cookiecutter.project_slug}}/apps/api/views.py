@@ -24,7 +24,10 @@ def index(request: Request) -> Response:
 
 
 @method_decorator(never_cache, name="dispatch")
-@extend_schema(tags=["users"], responses={200: MeSerializer, 401: ProblemSerializer, 429: ProblemSerializer})
+@extend_schema(
+    tags=["users"],
+    responses={200: MeSerializer, 401: ProblemSerializer, 429: ProblemSerializer},
+)
 class MeView(RetrieveUpdateAPIView[User]):
     """The person who asks."""
 

@@ -12,8 +12,9 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
-from apps.observability.request_ids import current_request_id
+from core.logs import request_id
 
+PLAIN_TEXT = "text/plain; charset=utf-8"
 SECURITY_TXT_LIFETIME = timedelta(days=180)
 
 
@@ -33,7 +34,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 @cache_control(public=True, max_age=86_400)
 def robots(request: HttpRequest) -> HttpResponse:
-    return render(request, "robots.txt", content_type="text/plain; charset=utf-8")
+    return render(request, "robots.txt", content_type=PLAIN_TEXT)
 
 
 @require_safe
@@ -52,12 +53,13 @@ def read_favicon() -> bytes:
 @cache_control(public=True, max_age=86_400)
 def security_txt(request: HttpRequest) -> HttpResponse:
     """Whom to tell about a vulnerability (RFC 9116)."""
+    expires = timezone.now() + SECURITY_TXT_LIFETIME
     context = {
         "contact": settings.SECURITY_CONTACT,
-        "expires": (timezone.now() + SECURITY_TXT_LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "expires": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "canonical": request.build_absolute_uri(request.path),
     }
-    return render(request, "security.txt", context, content_type="text/plain; charset=utf-8")
+    return render(request, "security.txt", context, content_type=PLAIN_TEXT)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -65,5 +67,5 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
     Context processors are left out: they look at the session and the user, which may be what broke.
     """
-    context = {"request_id": current_request_id(), "csp_nonce": get_nonce(request)}
+    context = {"request_id": request_id.get(), "csp_nonce": get_nonce(request)}
     return HttpResponse(loader.get_template("500.html").render(context), status=500)

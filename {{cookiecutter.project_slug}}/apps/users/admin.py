@@ -14,8 +14,7 @@ class ProjectUserAdmin(UserAdmin):  # type: ignore[type-arg]
     fieldsets = (
         (None, {"fields": ("email", "password")}),
         ("Personal info", {"fields": ("first_name", "last_name")}),
-        ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
-        ("Important dates", {"fields": ("last_login", "date_joined")}),
+        *UserAdmin.fieldsets[2:],
     )
     search_fields = ("email", "first_name", "last_name")
     ordering = ("email",)
@@ -23,8 +22,8 @@ class ProjectUserAdmin(UserAdmin):  # type: ignore[type-arg]
     # %if cookiecutter.login == "email" or cookiecutter.task_queue != "none"
     add_fieldsets = (
         # %if cookiecutter.login == "email"
-        (None, {"classes": ("wide",), "fields": ("email",)}),
-        (None, {"classes": ("wide",), "fields": ("usable_password", "password1", "password2")}),
+        (None, {"fields": ("email",)}),
+        (None, {"fields": ("usable_password", "password1", "password2")}),
         # %else
         *UserAdmin.add_fieldsets,
         # The e-mail address is asked for at once: the welcome mail goes there.

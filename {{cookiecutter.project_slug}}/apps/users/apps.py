@@ -11,4 +11,6 @@ class UsersConfig(AppConfig):
         # Here, not in the first request that needs it: the workers of the server share what is loaded now.
         from apps.users.welcome import welcome
 
-        post_save.connect(welcome, sender=self.get_model("User"), dispatch_uid="welcome")
+        post_save.connect(
+            welcome, sender=self.get_model("User"), dispatch_uid="welcome"
+        )

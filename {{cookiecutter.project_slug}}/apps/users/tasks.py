@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 def send_welcome_mail(user_pk: int) -> None:
     user = User.objects.filter(pk=user_pk).first()
     if user is None or not user.email:
-        logger.info("no welcome mail for user %s: the user or the address is gone", user_pk)
+        logger.info("no welcome mail for user %s", user_pk)
         return
     compose_welcome_mail(user).send()
     logger.info("welcome mail sent to user %s", user_pk)

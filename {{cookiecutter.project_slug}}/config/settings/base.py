@@ -1,4 +1,4 @@
-"""What every environment shares. Safe as it stands: development relaxes it, production tightens it."""
+"""What every environment shares; it is safe as it stands."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,8 @@ PROJECT_NAME = "{{ cookiecutter.__project_name }}"
 PROJECT_DESCRIPTION = "{{ cookiecutter.__description }}"
 SECURITY_CONTACT = "{{ cookiecutter.author_email }}"
 ADMIN_URL = env.str("DJANGO_ADMIN_URL", default="admin/").strip("/") + "/"
-DEFAULT_FROM_EMAIL = env.str("DJANGO_DEFAULT_FROM_EMAIL", default="noreply@{{ cookiecutter.domain_name }}")
+NOBODY = "noreply@{{ cookiecutter.domain_name }}"
+DEFAULT_FROM_EMAIL = env.str("DJANGO_DEFAULT_FROM_EMAIL", default=NOBODY)
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # Applications
@@ -39,46 +40,54 @@ INSTALLED_APPS = [
     # %if cookiecutter.api == "ninja"
     "ninja",
     # %endif
+    # Before the applications whose management commands it extends.
+    "core",
+    # %if cookiecutter.task_queue == "database"
+    "django_tasks_db",
+    # %endif
     # %if cookiecutter.api != "none"
     "apps.api",
     # %endif
-    "apps.observability",
-    "apps.operations",
     "apps.pages",
     "apps.users",
-    # %if cookiecutter.task_queue == "database"
-    # Behind apps.operations, whose db_worker takes the place of its own.
-    "django_tasks_db",
-    # %endif
 ]
 
+# A request passes through this list from top to bottom.
 MIDDLEWARE = [
-    "apps.health.middleware.health_middleware",
+    "core.health.health_middleware",
     # %if cookiecutter.metrics == "prometheus"
-    "apps.observability.metrics.metrics_middleware",
+    "core.metrics.metrics_middleware",
     # %endif
-    "apps.security.middleware.trusted_proxy_middleware",
-    "apps.observability.middleware.observability_middleware",
+    "core.proxies.trusted_proxy_middleware",
+    "core.logs.access_middleware",
     "django.middleware.security.SecurityMiddleware",
     # %if cookiecutter.api != "none"
     # Before whatever may answer, so that a browser may read a refusal too.
     "corsheaders.middleware.CorsMiddleware",
     # %endif
     # %if cookiecutter.interface == "asgi"
-    "apps.pages.static.AsyncWhiteNoiseMiddleware",
+    "core.static.AsyncWhiteNoiseMiddleware",
+    "core.bodies.body_middleware",
+    "core.loop.ContentSecurityPolicyMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
+    "core.loop.SessionMiddleware",
+    "core.loop.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "core.loop.AuthenticationMiddleware",
+    "core.loop.MessageMiddleware",
     # %else
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    # %endif
-    "apps.security.middleware.body_limit_middleware",
-    "apps.security.middleware.content_security_policy_middleware",
+    "core.bodies.body_middleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
-    "apps.security.middleware.WellFormedSessionMiddleware",
+    "core.sessions.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    # %endif
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # Last, so that it can turn the response to a log-in attempt into "too many attempts".
+    # Last, so that it can turn the response to a log-in into "too many attempts".
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -111,7 +120,6 @@ TEMPLATES: list[dict[str, Any]] = [
 LANGUAGE_CODE = "en"
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "{{ cookiecutter.time_zone }}"
-USE_TZ = True
 
 # Static files and uploads
 
@@ -122,45 +130,51 @@ MEDIA_URL = "/media/"
 MEDIA_ROOT = BASE_DIR / "data" / "media"
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
 }
-# Hashed copies are served; the unhashed originals would only be collected and compressed a second time.
+# Only hashed copies are served: the originals need not be compressed.
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 
-# Uploads and bodies: what is larger is refused with 413 before it is read
-
+# Bytes: a body that declares more is answered with 413, and not read.
 REQUEST_MAX_BODY_SIZE = 25 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 DATA_UPLOAD_MAX_NUMBER_FILES = 20
 
 # %if cookiecutter.task_queue == "database"
 # Tasks: kept in the database until `manage.py db_worker` runs them
 
-TASKS: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+TASKS: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django_tasks_db.DatabaseBackend"}
+}
 
 # %endif
 # Users and passwords
 
 AUTH_USER_MODEL = "users.User"
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
 LOGIN_URL = "admin:login"
 PASSWORD_HASHERS = [
     "apps.users.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+VALIDATION = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {"NAME": f"{VALIDATION}.UserAttributeSimilarityValidator"},
+    {"NAME": f"{VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": f"{VALIDATION}.CommonPasswordValidator"},
+    {"NAME": f"{VALIDATION}.NumericPasswordValidator"},
 ]
 
-# Five wrong passwords for one user from one address lock that pair out for a quarter of an hour, and 25 for whatever
-# users the address. Attempts are counted in the database, so that the lock holds across instances and while the cache
-# is down, and nobody can lock out somebody else from elsewhere.
-AXES_HANDLER = "apps.security.guessing.GuessingHandler"
-AXES_CLIENT_IP_CALLABLE = "apps.security.guessing.client_network"
+# Five wrong passwords for one user from one address lock that pair out for a quarter of
+# an hour; 25 for any users lock the address out. Attempts are counted in the database:
+# the lock holds across instances and while the cache is down.
+AXES_HANDLER = "core.guessing.GuessingHandler"
+AXES_CLIENT_IP_CALLABLE = "core.guessing.client_network"
 AXES_FAILURE_LIMIT = 5
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 # %if cookiecutter.login == "email"
@@ -175,7 +189,7 @@ AXES_VERBOSE = False
 # Sessions and messages
 
 # %if cookiecutter.cache == "database"
-# Not through the cache, which is a table as well: each session would be read and written twice.
+# Not through the cache, which is a table as well.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 # %else
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
@@ -183,10 +197,15 @@ SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # %if cookiecutter.api != "none"
-# API: other sites' pages may use it only where they are named; a session's cookie is not sent along
+# API: pages of other sites may use it only where they are named, and without a session
 
 PROJECT_VERSION = "0.1.0"
-CORS_ALLOWED_ORIGINS = env.origins("DJANGO_CORS_ALLOWED_ORIGINS", default=[])
+CORS_ALLOWED_ORIGINS = env.list("DJANGO_CORS_ALLOWED_ORIGINS", default=[])
+env.require(
+    "DJANGO_CORS_ALLOWED_ORIGINS",
+    "*" not in CORS_ALLOWED_ORIGINS,
+    "must be origins such as https://app.example.com, separated by commas",
+)
 CORS_URLS_REGEX = r"^/api/"
 CORS_EXPOSE_HEADERS = ["Retry-After", "X-Request-ID"]
 # Requests that are answered, by address and by user.
@@ -207,7 +226,7 @@ REST_FRAMEWORK: dict[str, Any] = {
         "rest_framework.throttling.UserRateThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": API_RATES,
-    # X-Forwarded-For is not read again: trusted_proxy_middleware has put the client's address into REMOTE_ADDR.
+    # core.proxies has put the client's address into REMOTE_ADDR already.
     "NUM_PROXIES": 0,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -222,7 +241,7 @@ SPECTACULAR_SETTINGS = {
 # %endif
 # %if cookiecutter.api == "ninja"
 NINJA_DEFAULT_THROTTLE_RATES = API_RATES
-# X-Forwarded-For is not read again: trusted_proxy_middleware has put the client's address into REMOTE_ADDR.
+# core.proxies has put the client's address into REMOTE_ADDR already.
 NINJA_NUM_PROXIES = 0
 NINJA_PAGINATION_CLASS = "ninja.pagination.PageNumberPagination"
 NINJA_PAGINATION_PER_PAGE = 50
@@ -232,9 +251,7 @@ NINJA_MAX_PER_PAGE_SIZE = 200
 # %endif
 # Response headers
 
-X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.NONE],
     "script-src": [CSP.SELF, CSP.NONCE],
@@ -248,44 +265,27 @@ SECURE_CSP: dict[str, list[str]] = {
     "base-uri": [CSP.NONE],
     "frame-ancestors": [CSP.NONE],
 }
+REFUSED_FEATURES = """
+    accelerometer autoplay camera display-capture encrypted-media fullscreen geolocation
+    gyroscope magnetometer microphone midi payment usb
+"""
 PERMISSIONS_POLICY: dict[str, list[str]] = {
-    feature: []
-    for feature in (
-        "accelerometer",
-        "autoplay",
-        "camera",
-        "display-capture",
-        "encrypted-media",
-        "fullscreen",
-        "geolocation",
-        "gyroscope",
-        "magnetometer",
-        "microphone",
-        "midi",
-        "payment",
-        "usb",
-    )
+    feature: [] for feature in REFUSED_FEATURES.split()
 }
 
-# Health: what /health/ready/ asks, by the name under which it reports
-
-# %if cookiecutter.cache == "database"
-# The cache is a table of the database: one query answers for both.
-READINESS_CHECKS = {"database": "apps.health.checks.database", "cache": "apps.health.checks.database"}
-# %else
-READINESS_CHECKS = {"database": "apps.health.checks.database", "cache": "apps.health.cache_check.cache"}
-# %endif
-DRAIN_FILE = env.str("DRAIN_FILE", default="/tmp/draining")  # noqa: S108 - a flag, never opened
+# An instance takes no new traffic while this file exists.
+DRAIN_FILE = env.str("DRAIN_FILE", default="/tmp/draining")  # noqa: S108 - a flag
 
 # %if cookiecutter.metrics == "opentelemetry"
-# Traces and metrics: what production hands to OpenTelemetry; while it is empty nothing is measured
+# Traces and metrics: what production hands to OpenTelemetry; empty: nothing is measured
 
 OPENTELEMETRY: dict[str, str] = {}
 
 # %endif
-# Proxies whose X-Forwarded-* headers are believed: the private networks
+# Proxies whose X-Forwarded-* headers are believed: those in private networks
 
-FORWARDED_ALLOW_IPS = env.networks(
-    "FORWARDED_ALLOW_IPS",
-    default=["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"],
-)
+PRIVATE_NETWORKS = """
+    127.0.0.0/8 ::1 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7
+    169.254.0.0/16 fe80::/10 100.64.0.0/10
+"""
+FORWARDED_ALLOW_IPS = env.networks("FORWARDED_ALLOW_IPS", PRIVATE_NETWORKS.split())

@@ -1,4 +1,4 @@
-"""Settings for a developer's machine: needs no server, shows errors, relaxes what only makes sense behind HTTPS."""
+"""Settings for a developer's machine: they need no server and show errors."""
 
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,28 @@ SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="for-development-only")
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 
 DATABASES = {
-    "default": env.db_url("DATABASE_URL", default="")
-    or {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": BASE_DIR / "db.sqlite3",
+        **env.db_url("DATABASE_URL", default=""),
+    }
 }
-CACHES: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
 # %if cookiecutter.cache == "redis"
-if cache_url := env.address("CACHE_URL", ("redis", "rediss"), default=""):
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": cache_url}}
+if cache_url := env.address("CACHE_URL", "redis", "rediss", default=""):
+    CACHES["default"] = {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": cache_url,
+    }
 # %endif
 # %if cookiecutter.cache == "memcached"
-if cache_servers := env.servers("CACHE_URL", "memcached", default=""):
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache", "LOCATION": cache_servers}}
+if cache_servers := env.servers("CACHE_URL", default=""):
+    CACHES["default"] = {
+        "BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache",
+        "LOCATION": cache_servers,
+    }
 # %endif
 MAILERS = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
 # %if cookiecutter.task_queue == "database"
@@ -35,13 +46,17 @@ if env.bool("TASKS_IMMEDIATE", default=True):
     TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
 # %endif
 # %if cookiecutter.task_queue == "celery"
-CELERY_BROKER_URL = env.address("CELERY_BROKER_URL", ("redis", "rediss", "amqp", "amqps"), default="")
+CELERY_BROKER_URL = env.address(
+    "CELERY_BROKER_URL", "redis", "rediss", "amqp", "amqps", default=""
+)
 # Without a broker tasks run at once, in the process that calls for them.
 CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
 # %endif
 
 # Files are served as they are edited, without collectstatic.
-STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+STORAGES["staticfiles"] = {
+    "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+}
 
 # Django's own debug pages are styled inline.
 SECURE_CSP["style-src"] = [CSP.SELF, CSP.UNSAFE_INLINE]
@@ -54,9 +69,11 @@ MIDDLEWARE.insert(
 INTERNAL_IPS = ["127.0.0.1", "::1"]
 DEBUG_TOOLBAR_CONFIG = {"SHOW_COLLAPSED": True}
 
-# The migrations of other people's apps are theirs to write. What is remembered of a migration outlives its changes.
+# The migrations of other people's apps are theirs to write.
 MIGRATION_LINTER_OPTIONS = {
-    "include_apps": [app.removeprefix("apps.") for app in INSTALLED_APPS if app.startswith("apps.")],
+    "include_apps": [
+        app.removeprefix("apps.") for app in INSTALLED_APPS if app.startswith("apps.")
+    ],
     "ignore_name": [],
     "no_cache": True,
     "quiet": ["ok", "ignore"],

@@ -6,11 +6,22 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
 
-def create_cache_table(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+def create_cache_table(
+    apps: StateApps, schema_editor: BaseDatabaseSchemaEditor
+) -> None:
     # By its name: without one the command makes what the settings of the moment ask for, in development nothing.
-    call_command("createcachetable", "cache", database=schema_editor.connection.alias, verbosity=0)
+    call_command(
+        "createcachetable",
+        "cache",
+        database=schema_editor.connection.alias,
+        verbosity=0,
+    )
 
 
 class Migration(migrations.Migration):
     dependencies = []
-    operations = [migrations.RunPython(create_cache_table, migrations.RunPython.noop, elidable=False)]
+    operations = [
+        migrations.RunPython(
+            create_cache_table, migrations.RunPython.noop, elidable=False
+        )
+    ]

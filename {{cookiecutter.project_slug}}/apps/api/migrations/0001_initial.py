@@ -18,11 +18,25 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="AccessToken",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
+                    ),
+                ),
                 ("name", models.CharField(help_text="What it is for.", max_length=100)),
-                ("digest", models.CharField(editable=False, max_length=64, unique=True)),
+                (
+                    "digest",
+                    models.CharField(editable=False, max_length=64, unique=True),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("expires_at", models.DateTimeField(default=apps.api.models.default_expiry)),
+                (
+                    "expires_at",
+                    models.DateTimeField(default=apps.api.models.default_expiry),
+                ),
                 (
                     "user",
                     models.ForeignKey(

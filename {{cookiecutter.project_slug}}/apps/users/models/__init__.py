@@ -15,7 +15,9 @@ class User(AbstractUser):
 
     username = None  # type: ignore[assignment]
     email = LowercaseEmailField(
-        "email address", unique=True, error_messages={"unique": "A user with that email address already exists."}
+        "email address",
+        unique=True,
+        error_messages={"unique": "A user with that email address already exists."},
     )
 
     objects = UserManager()  # type: ignore[assignment,misc]
@@ -26,5 +28,8 @@ class User(AbstractUser):
     class Meta(AbstractUser.Meta):
         constraints = (
             # Unique means unique in any spelling as long as nothing, not even SQL by hand, can store another one.
-            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="users_user_email_is_lower_case"),
+            models.CheckConstraint(
+                condition=models.Q(email=Lower("email")),
+                name="users_user_email_is_lower_case",
+            ),
         )

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 # Some databases take é for e: two people would share a name there. Mail servers want xn-- for a domain anyway.
 validate_ascii = RegexValidator(
-    r"^[\x21-\x7e]*\Z", "Use letters without accents; an international domain has a form that begins with xn--."
+    r"^[\x21-\x7e]*\Z",
+    "Use letters without accents; an international domain has a form that begins with xn--.",
 )
 
 
@@ -40,23 +41,39 @@ class UserManager(BaseUserManager["User"]):
     def build(self, email: str, password: str | None, **fields: Any) -> "User":
         if not email:
             raise ValueError("The email address must be set")
-        return self.model(email=self.normalize_email(email), password=make_password(password), **fields)
+        return self.model(
+            email=self.normalize_email(email),
+            password=make_password(password),
+            **fields,
+        )
 
-    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+    def create_user(
+        self, email: str, password: str | None = None, **fields: Any
+    ) -> "User":
         user = self.build(email, password, **fields)
         user.save(using=self._db)
         return user
 
-    async def acreate_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+    async def acreate_user(
+        self, email: str, password: str | None = None, **fields: Any
+    ) -> "User":
         user = self.build(email, password, **fields)
         await user.asave(using=self._db)
         return user
 
-    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        return self.create_user(email, password, **fields, is_staff=True, is_superuser=True)
+    def create_superuser(
+        self, email: str, password: str | None = None, **fields: Any
+    ) -> "User":
+        return self.create_user(
+            email, password, **fields, is_staff=True, is_superuser=True
+        )
 
-    async def acreate_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        return await self.acreate_user(email, password, **fields, is_staff=True, is_superuser=True)
+    async def acreate_superuser(
+        self, email: str, password: str | None = None, **fields: Any
+    ) -> "User":
+        return await self.acreate_user(
+            email, password, **fields, is_staff=True, is_superuser=True
+        )
 
 
 def normalize(email: str) -> str:

@@ -33,12 +33,17 @@ class Command(db_worker.Command):
         )
 
     def handle(self, **options: Any) -> None:
-        Thread(target=bring_back_for_ever, args=(options.pop("lost_after"),), daemon=True).start()
+        Thread(
+            target=bring_back_for_ever, args=(options.pop("lost_after"),), daemon=True
+        ).start()
         while True:
             try:
                 super().handle(**options)
             except Error as error:
-                logger.warning("the database fails, the worker tries again: %s", type(error).__name__)
+                logger.warning(
+                    "the database fails, the worker tries again: %s",
+                    type(error).__name__,
+                )
                 connection.close()
                 sleep(PAUSE_S)
             else:

@@ -1,9 +1,9 @@
 """How passwords are stored."""
 
-from django.contrib.auth.hashers import Argon2PasswordHasher as DjangoArgon2PasswordHasher
+from django.contrib.auth import hashers
 
 
-class Argon2PasswordHasher(DjangoArgon2PasswordHasher):
+class Argon2PasswordHasher(hashers.Argon2PasswordHasher):
     """Argon2id with 19 MiB for each attempt, where Django takes 100.
 
     Anybody can make the server hash a password: with Django's parameters six at a time end a container of 512 MB.
