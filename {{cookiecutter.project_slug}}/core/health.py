@@ -39,8 +39,7 @@ def check_database() -> None:
     """Send one query through the connection that a request would use."""
     close_old_connections()
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        connection.cursor().execute("SELECT 1")
     finally:
         close_old_connections()
 
