@@ -36,21 +36,13 @@ ALWAYS = set(
     .dockerignore .editorconfig .env .env.example .gitattributes .gitignore .pre-commit-config.yaml
     Dockerfile LICENSE README.md gunicorn.conf.py justfile manage.py pyproject.toml
     apps/__init__.py
-    apps/edge/__init__.py apps/edge/files.py
-    apps/health/__init__.py apps/health/checks.py apps/health/middleware.py apps/health/readiness.py
-    apps/observability/__init__.py apps/observability/apps.py apps/observability/logs.py apps/observability/mail.py
-    apps/observability/middleware.py apps/observability/request_ids.py apps/observability/sentry.py
-    apps/observability/sentry_integration.py
-    apps/operations/__init__.py apps/operations/apps.py apps/operations/checks.py
-    apps/operations/management/__init__.py apps/operations/management/commands/__init__.py
-    apps/operations/management/commands/migrate.py
     apps/pages/__init__.py apps/pages/urls.py apps/pages/views.py
-    apps/security/__init__.py apps/security/content_types.py apps/security/guessing.py
-    apps/security/middleware.py
     apps/users/__init__.py apps/users/admin.py apps/users/hashers.py apps/users/migrations/__init__.py
     config/__init__.py config/env.py config/serve.py config/server.py config/urls.py
     config/settings/__init__.py config/settings/base.py config/settings/development.py
     config/settings/production.py config/settings/testing.py
+    core/__init__.py core/apps.py core/bodies.py core/checks.py core/guessing.py core/health.py core/logs.py
+    core/mail.py core/middleware.py core/proxies.py core/sentry.py core/sessions.py
     docs/operations.md locale/.gitkeep
     static/css/site.css static/favicon.ico static/favicon.svg
     templates/400.html templates/403.html templates/403_csrf.html templates/404.html templates/429.html
@@ -73,58 +65,39 @@ API = {
     "templates/api/docs.html",
     "tests/test_api.py",
 }
+# What every database server needs.
+SERVER = {
+    "config/databases.py",
+    "config/routers.py",
+    "core/management/__init__.py",
+    "core/management/commands/__init__.py",
+    "core/management/commands/migrate.py",
+    "tests/test_routers.py",
+}
 OWNED = {
-    ("interface", "wsgi"): {
-        "apps/edge/wsgi.py",
-        "apps/security/slow_clients.py",
-        "config/thread_worker.py",
-        "config/wsgi.py",
-        "tests/test_wsgi.py",
-    },
+    ("interface", "wsgi"): {"config/wsgi.py"},
     ("interface", "asgi"): {
-        "apps/edge/asgi.py",
-        "apps/edge/handler.py",
-        "apps/pages/static.py",
-        "apps/security/bodies.py",
         "config/asgi.py",
         "config/uvicorn_worker.py",
+        "core/loop.py",
+        "core/static.py",
         "tests/test_asgi.py",
     },
-    ("database", "postgresql"): {
-        "apps/operations/pool.py",
-        "apps/operations/postgresql/__init__.py",
-        "apps/operations/postgresql/base.py",
-        "compose.yaml",
-        "config/routers.py",
-        "tests/test_pool.py",
-        "tests/test_routers.py",
-    },
-    ("database", "mysql"): {"compose.yaml", "config/routers.py", "tests/test_routers.py"},
+    ("database", "postgresql"): SERVER | {"compose.yaml"},
+    ("database", "mysql"): SERVER | {"compose.yaml"},
     ("database", "sqlite"): {"data/.gitignore"},
-    ("cache", "redis"): {
-        "apps/health/cache_check.py",
-        "apps/operations/cache.py",
-        "compose.yaml",
-        "tests/test_cache.py",
-    },
-    ("cache", "memcached"): {
-        "apps/health/cache_check.py",
-        "apps/operations/cache.py",
-        "apps/operations/memcached.py",
-        "compose.yaml",
-        "tests/test_cache.py",
-    },
-    ("cache", "database"): {
-        "apps/operations/migrations/0001_cache_table.py",
-        "apps/operations/migrations/__init__.py",
-    },
-    ("media_storage", "s3"): {"apps/operations/s3.py", "tests/test_s3.py"},
-    ("media_storage", "gcs"): {"apps/operations/gcs.py", "tests/test_gcs.py"},
-    ("media_storage", "azure"): {"apps/operations/azure.py", "tests/test_azure.py"},
+    ("cache", "redis"): {"compose.yaml", "tests/test_cache.py"},
+    ("cache", "memcached"): {"compose.yaml", "tests/test_cache.py"},
+    ("cache", "database"): {"core/migrations/0001_cache_table.py", "core/migrations/__init__.py"},
+    ("media_storage", "s3"): {"core/s3.py", "tests/test_s3.py"},
+    ("media_storage", "gcs"): {"core/gcs.py", "tests/test_gcs.py"},
+    ("media_storage", "azure"): {"core/azure.py", "tests/test_azure.py"},
     ("media_storage", "filesystem"): {"data/.gitignore"},
     ("task_queue", "database"): {
-        "apps/observability/task_ids.py",
-        "apps/operations/management/commands/db_worker.py",
+        "core/management/__init__.py",
+        "core/management/commands/__init__.py",
+        "core/management/commands/db_worker.py",
+        "core/task_ids.py",
         "apps/users/apps.py",
         "apps/users/tasks.py",
         "apps/users/welcome.py",
@@ -134,13 +107,12 @@ OWNED = {
         "tests/test_tasks.py",
     },
     ("task_queue", "celery"): {
-        "apps/operations/tasks.py",
+        "core/tasks.py",
         "apps/users/apps.py",
         "apps/users/tasks.py",
         "apps/users/welcome.py",
         "compose.yaml",
         "config/celery.py",
-        "config/celery_pool.py",
         "templates/mail/welcome.txt",
         "tests/test_celery.py",
         "tests/test_tasks.py",
@@ -156,16 +128,14 @@ OWNED = {
     },
     ("api", "ninja"): API | {"apps/api/endpoints.py", "apps/api/security.py", "apps/api/users.py"},
     ("metrics", "prometheus"): {
-        "apps/observability/metrics.py",
-        "config/metrics_server.py",
+        "core/metrics.py",
         "deploy/grafana/dashboard.json",
         "deploy/prometheus/alerts.yaml",
         "deploy/prometheus/alerts_test.yaml",
         "tests/test_metrics.py",
     },
     ("metrics", "opentelemetry"): {
-        "apps/observability/outages.py",
-        "apps/observability/telemetry.py",
+        "core/telemetry.py",
         "tests/test_telemetry.py",
     },
     ("login", "username"): {"apps/users/migrations/0001_initial.py", "apps/users/models.py"},

@@ -12,7 +12,7 @@ from core.middleware import before
 def body_middleware(request: HttpRequest) -> HttpResponse | None:
     """Answer 413 above REQUEST_MAX_BODY_SIZE, and 411 where no length is told.
 
-    Django takes a body without a length for empty (WSGI), or reads it without a limit.
+    Without a length a body seems to be empty, or is read without a limit.
     """
     length = request.META.get("CONTENT_LENGTH") or ""
     limit = settings.REQUEST_MAX_BODY_SIZE

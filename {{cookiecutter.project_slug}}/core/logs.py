@@ -107,7 +107,7 @@ def json_logging(level: str) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
             # At DEBUG it writes the values of queries.
             "django.db.backends": {"level": "INFO"},
-            # uvicorn's worker copies the handlers of this logger.
+            # The workers' own loggers may copy its handlers.
             "gunicorn.error": {"handlers": ["stdout"], "propagate": False},
         },
     }

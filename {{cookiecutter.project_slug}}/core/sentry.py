@@ -23,6 +23,7 @@ def start_sentry(dsn: str, environment: str, release: str, sample_rate: float) -
     from sentry_sdk.integrations.atexit import AtexitIntegration
     from sentry_sdk.integrations.django import DjangoIntegration
     from sentry_sdk.integrations.logging import ignore_logger
+    from sentry_sdk.integrations.stdlib import StdlibIntegration
     from sentry_sdk.scrubber import EventScrubber
 
     # What a scanner sends is not an error of ours; the access line explains nothing.
@@ -40,6 +41,8 @@ def start_sentry(dsn: str, environment: str, release: str, sample_rate: float) -
         environment=environment,
         release=release or None,
         traces_sampler=sample,
+        # Only what is listed: that of a cache would send the keys of sessions.
+        auto_enabling_integrations=False,
         integrations=[
             DjangoIntegration(
                 middleware_spans=False, signals_spans=False, cache_spans=False
@@ -47,8 +50,8 @@ def start_sentry(dsn: str, environment: str, release: str, sample_rate: float) -
             # By itself it prints plain text about what it still has to send.
             AtexitIntegration(callback=lambda pending, timeout: None),
         ],
-        # Arguments of a process may be secrets.
-        disabled_integrations=[ArgvIntegration],
+        # Arguments of a process may be secrets; other hosts need no trace's id.
+        disabled_integrations=[ArgvIntegration, StdlibIntegration],
         auto_session_tracking=False,
         max_request_body_size="never",
         # The values of variables in a traceback may be passwords.

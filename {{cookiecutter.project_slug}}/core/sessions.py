@@ -6,7 +6,7 @@ from django.http import HttpRequest
 
 
 class SessionMiddleware(middleware.SessionMiddleware):
-    """Drop a cookie that Django has not made: a null byte is an error on PostgreSQL."""
+    """Drop a cookie that Django has not made: a null byte may be a database's error."""
 
     def process_request(self, request: HttpRequest) -> None:
         name = settings.SESSION_COOKIE_NAME

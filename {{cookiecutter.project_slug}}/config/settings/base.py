@@ -273,6 +273,17 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
     feature: [] for feature in REFUSED_FEATURES.split()
 }
 
+# Health: what /health/ready/ asks, by the name under which it reports
+
+READINESS_CHECKS = {
+    "database": "core.health.check_database",
+    # %if cookiecutter.cache == "database"
+    # A table answers as long as its database does.
+    "cache": "core.health.check_database",
+    # %else
+    "cache": "core.health.check_cache",
+    # %endif
+}
 # An instance takes no new traffic while this file exists.
 DRAIN_FILE = env.str("DRAIN_FILE", default="/tmp/draining")  # noqa: S108 - a flag
 

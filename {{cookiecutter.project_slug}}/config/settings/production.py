@@ -115,6 +115,7 @@ for alias, database in DATABASES.items():
         read_only=READ_ONLY or alias == "replica",
         pool_max_size=POOL_MAX_SIZE,
     )
+
     # %else
     database["CONN_MAX_AGE"] = CONN_MAX_AGE
     database["OPTIONS"] = mysql_options(
@@ -122,8 +123,8 @@ for alias, database in DATABASES.items():
         STATEMENT_TIMEOUT_S,
         read_only=READ_ONLY or alias == "replica",
     )
-    # %endif
 
+    # %endif
 # %endif
 # Cache
 
