@@ -300,3 +300,5 @@ PRIVATE_NETWORKS = """
     169.254.0.0/16 fe80::/10 100.64.0.0/10
 """
 FORWARDED_ALLOW_IPS = env.networks("FORWARDED_ALLOW_IPS", PRIVATE_NETWORKS.split())
+# The client is that entry of X-Forwarded-For, counted from the right.
+TRUSTED_PROXIES = env.count("TRUSTED_PROXIES", default=1)
