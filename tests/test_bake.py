@@ -86,7 +86,7 @@ OWNED = {
     ("database", "postgresql"): SERVER | {"compose.yaml"},
     ("database", "mysql"): SERVER | {"compose.yaml"},
     ("database", "sqlite"): {"data/.gitignore"},
-    ("cache", "redis"): {"compose.yaml", "tests/test_cache.py"},
+    ("cache", "redis"): {"compose.yaml", "core/outages.py", "tests/test_cache.py"},
     ("cache", "memcached"): {"compose.yaml", "tests/test_cache.py"},
     ("cache", "database"): {"core/migrations/0001_cache_table.py", "core/migrations/__init__.py"},
     ("media_storage", "s3"): {"core/s3.py", "tests/test_s3.py"},

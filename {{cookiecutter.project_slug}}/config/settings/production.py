@@ -142,6 +142,7 @@ CACHES = {
         },
     }
 }
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 # %endif
 # %if cookiecutter.cache == "memcached"
@@ -293,6 +294,10 @@ LOG_LEVEL = env.str("DJANGO_LOG_LEVEL", default="INFO").upper()
 is_level = LOG_LEVEL in logging.getLevelNamesMapping()
 env.require("DJANGO_LOG_LEVEL", is_level, "must be DEBUG, INFO, WARNING or ERROR")
 LOGGING = json_logging(LOG_LEVEL)
+# %if cookiecutter.cache == "redis"
+LOGGING["filters"]["outage"] = {"()": "core.outages.OncePerMinute"}
+LOGGING["loggers"]["django_redis.cache"] = {"filters": ["outage"]}
+# %endif
 # %if cookiecutter.database == "postgresql" and cookiecutter.interface == "asgi"
 # At INFO the pool writes three lines a request.
 LOGGING["loggers"]["psycopg.pool"] = {"level": "WARNING"}
