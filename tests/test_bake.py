@@ -1,6 +1,7 @@
 """Every answer and every pair of answers: exactly the files that were asked for, without a trace of the rest."""
 
 import ast
+import json
 import os
 import re
 import stat
@@ -330,6 +331,13 @@ def test_secrets_are_fresh_and_private(tmp_path):
         assert stat.S_IMODE(env.stat().st_mode) == 0o600
         texts.add(env.read_text())
     assert len(texts) == 2
+
+
+def test_project_names_its_version_and_keeps_updates_from_its_secrets(bake):
+    version = json.loads((TEMPLATE / "cookiecutter.json").read_text())["_template_version"]
+    text = (bake().path / "pyproject.toml").read_text()
+    assert text.startswith(f"# Version {version} of the template.")
+    assert tomllib.loads(text)["tool"]["cruft"] == {"skip": [".env", ".git"]}
 
 
 @every_bake
