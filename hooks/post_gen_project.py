@@ -63,8 +63,10 @@ def write_env(project):
 
 
 def init_git(project):
-    if shutil.which("git"):
-        subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], cwd=project, check=True)
+    """Make a repository on the branch main, unless the project is in one: its `git add` would refuse another."""
+    if shutil.which("git") and not any((folder / ".git").exists() for folder in (project, *project.parents)):
+        for command in ("init --quiet", "symbolic-ref HEAD refs/heads/main"):  # --initial-branch needs git 2.28
+            subprocess.run(["git", *command.split()], cwd=project, check=True)
 
 
 def main():
@@ -77,9 +79,10 @@ def main():
             step(project)
         except (OSError, subprocess.SubprocessError) as error:
             print(f"warning: {step.__name__} failed ({error}); README.md says how to do it by hand", file=sys.stderr)
-    print(
-        f"{project.name} is ready. Next:\n\n  cd {project.name}\n  uv run manage.py migrate\n  uv run manage.py runserver\n"
-    )
+    # In folders of such names cruft compares two versions; what comes next was said when the project was made.
+    if "_commit" not in answers or not re.fullmatch(r"tmp\w{8}", project.parent.name):
+        print(f"{project.name} is ready. Next:\n\n  cd {project.name}\n  uv sync\n  git add .")
+        print("  git commit --message Start\n  uv run manage.py migrate\n  uv run manage.py runserver\n")
 
 
 if __name__ == "__main__":
