@@ -14,7 +14,7 @@ class ProjectUserAdmin(UserAdmin):  # type: ignore[type-arg]
     fieldsets = (
         (None, {"fields": ("email", "password")}),
         ("Personal info", {"fields": ("first_name", "last_name")}),
-        *UserAdmin.fieldsets[2:],
+        *UserAdmin.fieldsets[2:],  # type: ignore[index]
     )
     search_fields = ("email", "first_name", "last_name")
     ordering = ("email",)
@@ -32,7 +32,7 @@ class ProjectUserAdmin(UserAdmin):  # type: ignore[type-arg]
     )
     # %endif
     # %if cookiecutter.login == "username"
-    list_display = (*UserAdmin.list_display, "last_login")
+    list_display = (*UserAdmin.list_display, "last_login")  # type: ignore[misc]
     # %else
-    list_display = (*UserAdmin.list_display[1:], "last_login")
+    list_display = (*UserAdmin.list_display[1:], "last_login")  # type: ignore[misc]
     # %endif
