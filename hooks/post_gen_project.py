@@ -1,4 +1,4 @@
-"""Drops the files of answers that were not chosen, writes .env with fresh secrets and says what comes next."""
+"""Drop the files of answers that were not chosen; write .env; say what comes next."""
 
 import json
 import os
@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-# What each answer brings. A listed path stays if any of its answers was given; an unlisted path always stays.
+# The files of each answer. A listed path stays if one of its answers was given; a path
+# that is not listed always stays.
 TABLE = """
 interface=wsgi            config/wsgi.py
 interface=asgi            config/asgi.py config/uvicorn_worker.py core/loop.py core/static.py tests/test_asgi.py
@@ -39,8 +40,8 @@ OWNED_PATHS = [(path, *owner.split("=")) for owner, *paths in ROWS for path in p
 
 
 def find_unchosen(answers):
-    """The listed paths that no answer of the project (question to answer) owns, sorted."""
-    chosen = {path for path, question, answer in OWNED_PATHS if answers[question] == answer}
+    """Return the listed paths that none of the answers (by question) owns, sorted."""
+    chosen = {path for path, name, answer in OWNED_PATHS if answers[name] == answer}
     return sorted({path for path, _, _ in OWNED_PATHS} - chosen)
 
 
@@ -49,10 +50,9 @@ def remove(path):
 
 
 def fill_secrets(example):
-    """The text of .env.example with a fresh value behind every secret that it leaves empty."""
-    return re.sub(
-        r"^([A-Z_]+_(?:KEY|PASSWORD)=)$", lambda line: line[1] + secrets.token_urlsafe(48), example, flags=re.M
-    )
+    """Return the text of .env.example with a new value for every empty secret."""
+    empty = re.compile(r"^([A-Z_]+_(?:KEY|PASSWORD)=)$", re.MULTILINE)
+    return empty.sub(lambda line: line[1] + secrets.token_urlsafe(48), example)
 
 
 def write_env(project):
@@ -64,7 +64,8 @@ def write_env(project):
 
 def init_git(project):
     if shutil.which("git"):
-        subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], cwd=project, check=True)
+        command = ["git", "init", "--quiet", "--initial-branch=main"]
+        subprocess.run(command, cwd=project, check=True)
 
 
 def main():
@@ -76,10 +77,10 @@ def main():
         try:
             step(project)
         except (OSError, subprocess.SubprocessError) as error:
-            print(f"warning: {step.__name__} failed ({error}); README.md says how to do it by hand", file=sys.stderr)
-    print(
-        f"{project.name} is ready. Next:\n\n  cd {project.name}\n  uv run manage.py migrate\n  uv run manage.py runserver\n"
-    )
+            problem = f"{step.__name__} failed ({error})"
+            print(f"warning: {problem}; do it by hand: README.md", file=sys.stderr)
+    print(f"{project.name} is ready. Next:\n\n  cd {project.name}")
+    print("  uv run manage.py migrate\n  uv run manage.py runserver\n")
 
 
 if __name__ == "__main__":
