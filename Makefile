@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-fast drill bench lint
+.PHONY: help demo serve test test-all test-fast drill bench lint
 
 # Everything in the template's folder is baked: a cache that a tool leaves there would break every bake.
 export PYTHONDONTWRITEBYTECODE = 1
@@ -18,7 +18,11 @@ serve: ## Start the project of `make demo` on http://127.0.0.1:8000
 	@test -d build/my_project || { echo "There is nothing to serve yet: run make demo first" >&2; exit 1; }
 	@cd build/my_project && .venv/bin/python manage.py runserver 127.0.0.1:8000
 
-test: .venv/ready ## Everything the tests need, then all of them
+test: .venv/ready ## Everything the tests need, then each promise in a short form
+	@scripts/servers
+	@.venv/bin/pytest --numprocesses 2 -m "not long"
+
+test-all: .venv/ready ## The longer forms too
 	@scripts/servers
 	@.venv/bin/pytest --numprocesses 2
 

@@ -1,6 +1,7 @@
 """Every answer and every pair of answers: exactly the files that were asked for, without a trace of the rest."""
 
 import ast
+import json
 import os
 import re
 import stat
@@ -185,6 +186,10 @@ SHARED_TRACES = {
 # What no project without an API may speak of.
 API_TRACES = r"\bAPI\b|apps\.api|apps/api|\bcors|openapi|swagger|access.?token"
 
+# One worker of the test run bakes a project and keeps it for all of its tests.
+BAKES = [pytest.param(row, id=describe(row), marks=pytest.mark.xdist_group(describe(row))) for row in PAIRWISE]
+every_bake = pytest.mark.parametrize("answers", BAKES)
+
 
 def test_pairs_are_all_covered():
     covered = {frozenset(pair) for row in PAIRWISE for pair in all_pairs() if pair <= set(row.items())}
@@ -192,7 +197,7 @@ def test_pairs_are_all_covered():
     assert {question for row in PAIRWISE for question in row} == set(CHOICES)
 
 
-@pytest.mark.parametrize("answers", PAIRWISE, ids=describe)
+@every_bake
 def test_files_are_exactly_those_asked_for(bake, answers):
     expected = set(ALWAYS)
     for (question, answer), paths in OWNED.items():
@@ -201,7 +206,7 @@ def test_files_are_exactly_those_asked_for(bake, answers):
     assert bake(**answers).files() == expected
 
 
-@pytest.mark.parametrize("answers", PAIRWISE, ids=describe)
+@every_bake
 def test_nothing_of_the_template_or_of_other_answers_is_left(bake, answers):
     project = bake(**answers)
     for path in sorted(project.files()):
@@ -298,14 +303,21 @@ def test_secrets_are_fresh_and_private(tmp_path):
     assert len(texts) == 2
 
 
-def test_env_example_names_the_required_variables(bake):
-    for answers in PAIRWISE:
-        text = (bake(**answers).path / ".env.example").read_text()
-        assert "DJANGO_ALLOWED_HOSTS" in text
-        assert ("CACHE_URL" in text) == (answers["cache"] != "database")
-        assert ("AWS_STORAGE_BUCKET_NAME" in text) == (answers["media_storage"] == "s3")
-        assert ("GS_BUCKET_NAME" in text) == (answers["media_storage"] == "gcs")
-        assert ("AZURE_ACCOUNT_NAME" in text) == ("AZURE_CONTAINER" in text) == (answers["media_storage"] == "azure")
+def test_project_names_its_version_and_keeps_updates_from_its_secrets(bake):
+    version = json.loads((TEMPLATE / "cookiecutter.json").read_text())["_template_version"]
+    text = (bake().path / "pyproject.toml").read_text()
+    assert text.startswith(f"# Version {version} of the template.")
+    assert tomllib.loads(text)["tool"]["cruft"] == {"skip": [".env", ".git"]}
+
+
+@every_bake
+def test_env_example_names_the_required_variables(bake, answers):
+    text = (bake(**answers).path / ".env.example").read_text()
+    assert "DJANGO_ALLOWED_HOSTS" in text
+    assert ("CACHE_URL" in text) == (answers["cache"] != "database")
+    assert ("AWS_STORAGE_BUCKET_NAME" in text) == (answers["media_storage"] == "s3")
+    assert ("GS_BUCKET_NAME" in text) == (answers["media_storage"] == "gcs")
+    assert ("AZURE_ACCOUNT_NAME" in text) == ("AZURE_CONTAINER" in text) == (answers["media_storage"] == "azure")
 
 
 def test_defaults_are_the_first_answers(bake):

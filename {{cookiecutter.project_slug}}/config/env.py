@@ -153,7 +153,7 @@ class Env(environ.Env):
             entries = ["0.0.0.0/0", "::/0"] if "*" in listed else listed
             return [str(ip_network(entry, strict=False)) for entry in entries]
         except ValueError:
-            self.require(var, False, "must be networks such as 10.0.0.0/8 and 10.1.2.3")
+            self.require(var, False, "must be addresses or networks such as 10.0.0.0/8")
         return []
 
     def stop_on_problems(self) -> None:

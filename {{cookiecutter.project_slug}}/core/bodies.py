@@ -14,12 +14,12 @@ def body_middleware(request: HttpRequest) -> HttpResponse | None:
 
     Without a length a body looks empty to the view, or is read without a limit.
     """
-    length = request.META.get("CONTENT_LENGTH") or ""
-    limit = settings.REQUEST_MAX_BODY_SIZE
+    meta, limit = request.META, settings.REQUEST_MAX_BODY_SIZE
+    length = meta.get("CONTENT_LENGTH") or ""
     if length.isdecimal() and int(length) > limit:
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         text = f"The request is larger than {limit} bytes.\n"
-    elif "HTTP_TRANSFER_ENCODING" in request.META and not length:
+    elif "HTTP_TRANSFER_ENCODING" in meta and not length:
         status = HTTPStatus.LENGTH_REQUIRED
         text = "The request needs a Content-Length.\n"
     else:

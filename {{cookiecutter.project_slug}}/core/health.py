@@ -127,7 +127,7 @@ def answer(request: HttpRequest, begun: list[Run]) -> JsonResponse | None:
     """
     if request.path_info not in (LIVE, READY):
         return None
-    headers = {"Cache-Control": "no-store", "X-Request-ID": begin_request(request)}
+    headers = {"Cache-Control": "no-store", "X-Request-ID": begin_request(request.META)}
     content: dict[str, Any] = {"status": "ok"}
     if begun:
         passed = [run.done() and run.result() for run, _ in begun]

@@ -25,9 +25,9 @@ SAFE = " !#$&'()*+,/:;<=>?@[]^`{|}~%"  # stands for itself in JSON
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
-def begin_request(request: HttpRequest) -> str:
+def begin_request(meta: dict[str, Any]) -> str:
     """Keep a well-formed X-Request-ID, or make an id; set it for this context."""
-    proposed = request.META.get("HTTP_X_REQUEST_ID", "")
+    proposed = meta.get("HTTP_X_REQUEST_ID", "")
     is_usable = re.fullmatch(r"[A-Za-z0-9._-]{1,128}", proposed)
     chosen: str = proposed if is_usable else uuid4().hex
     request_id.set(chosen)
@@ -38,7 +38,8 @@ def begin_request(request: HttpRequest) -> str:
 @contextmanager
 def access_middleware(request: HttpRequest) -> Iterator[Finish]:
     """Set X-Request-ID on the response and write the request's line."""
-    started, chosen = perf_counter(), begin_request(request)
+    meta = request.META
+    started, chosen = perf_counter(), begin_request(meta)
     status = 499  # nginx's status for a client that left before the answer
 
     def finish(response: HttpResponseBase) -> None:
@@ -56,8 +57,8 @@ def access_middleware(request: HttpRequest) -> Iterator[Finish]:
                 "path": printable(request.path),  # no query string: tokens travel there
                 "status": status,
                 "duration_ms": round((perf_counter() - started) * 1000, 1),
-                "remote_addr": request.META.get("REMOTE_ADDR", ""),
-                "user_agent": printable(request.META.get("HTTP_USER_AGENT", "")),
+                "remote_addr": meta.get("REMOTE_ADDR", ""),
+                "user_agent": printable(meta.get("HTTP_USER_AGENT", "")),
             }
             logging.getLogger("access").info("%(method)s %(path)s", line, extra=line)
 

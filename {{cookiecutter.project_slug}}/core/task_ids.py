@@ -1,4 +1,4 @@
-"""Carries the request id into the tasks that a request enqueues: a task's lines have the id that its request had."""
+"""The lines of a task have the id of the request that enqueued it."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ STORED_TASK = "django_tasks_database.DBTaskResult"
 
 @receiver(pre_save, sender=STORED_TASK)
 def keep_request_id(instance: Any, **kwargs: Any) -> None:
-    """Beside the arguments, which the task does not see: the other columns have no room for it."""
-    if instance._state.adding and (request_id := request_id.get()):
-        instance.args_kwargs["request_id"] = request_id
+    """Keep it beside the arguments, where the task does not see it."""
+    if instance.enqueued_at is None:
+        instance.args_kwargs["request_id"] = request_id.get()
 
 
 @receiver(post_save, sender=STORED_TASK)
 def take_up_request_id(instance: Any, **kwargs: Any) -> None:
-    """A worker marks a task as running before it writes its first line about it."""
+    """A worker marks a task as running before it writes the first line about it."""
     if instance.status == TaskResultStatus.RUNNING:
         request_id.set(instance.args_kwargs.get("request_id"))
 

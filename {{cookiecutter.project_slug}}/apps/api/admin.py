@@ -20,12 +20,6 @@ class AccessTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> None:
         """Show the text of a new token, this once."""
         if not change:
-            text = obj.renew()
-            self.message_user(
-                request,
-                format_html(
-                    "Copy the token now, it is not shown again: <code>{}</code>", text
-                ),
-                messages.WARNING,
-            )
+            note = "Copy the token now, it is not shown again: <code>{}</code>"
+            messages.warning(request, format_html(note, obj.renew()))
         super().save_model(request, obj, form, change)

@@ -8,7 +8,10 @@ from apps.users.models import User
 
 
 class BearerAuthentication(TokenAuthentication):
-    """``Authorization: Bearer TOKEN`` (RFC 6750). It stands first, so that a refusal is a 401 and says how to log in."""
+    """``Authorization: Bearer TOKEN`` (RFC 6750).
+
+    It stands first in the settings: a refusal is then a 401 and says how to log in.
+    """
 
     keyword = "Bearer"
 

@@ -1,4 +1,4 @@
-"""The way into the API: for programs a list of addresses, for people Swagger UI from this site's own files."""
+"""The way into the API: a list of addresses, and Swagger UI from the site's own files."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -15,18 +15,12 @@ ENTRY_POINTS = {"docs": "api-docs", "schema": SCHEMA, "v1/users/me": "api:me"}
 
 
 def entry_points(request: HttpRequest) -> dict[str, str]:
-    """Addresses by name."""
-    return {
-        name: request.build_absolute_uri(reverse(view))
-        for name, view in ENTRY_POINTS.items()
-    }
+    """Return addresses by name."""
+    absolute = request.build_absolute_uri
+    return {name: absolute(reverse(view)) for name, view in ENTRY_POINTS.items()}
 
 
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    context = {
-        "project_name": settings.PROJECT_NAME,
-        "schema_url": reverse(SCHEMA),
-        "viewer": VIEWER,
-    }
-    return render(request, "api/docs.html", context)
+    context = {"project_name": settings.PROJECT_NAME, "schema_url": reverse(SCHEMA)}
+    return render(request, "api/docs.html", context | {"viewer": VIEWER})

@@ -13,19 +13,16 @@ from core.logs import request_id
 def json_under_api(
     status: HTTPStatus, page: Callable[..., HttpResponse]
 ) -> Callable[..., HttpResponse]:
-    """An error handler for config/urls.py.
+    """Return an error handler for config/urls.py.
 
     https://docs.djangoproject.com/en/stable/topics/http/views/#customizing-error-views
     """
 
-    def handle(
-        request: HttpRequest, exception: Exception | None = None
-    ) -> HttpResponse:
+    def handle(request: HttpRequest, exception: object = None) -> HttpResponse:
         if not request.path.startswith("/api/"):
-            return page(request) if exception is None else page(request, exception)
-        return JsonResponse(
-            {"detail": status.phrase, "request_id": request_id.get()}, status=status
-        )
+            return page(request, exception)
+        answer = {"detail": status.phrase, "request_id": request_id.get()}
+        return JsonResponse(answer, status=status)
 
     return handle
 

@@ -16,26 +16,19 @@ def default_expiry() -> datetime:
 
 
 def hash_token(text: str) -> str:
-    """What is kept of a token. It has 256 random bits, which nobody guesses: a slow hash would add nothing."""
+    """Return what is kept of a token: of 256 random bits a fast hash is enough."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 class AccessTokenManager(models.Manager["AccessToken"]):
     def find(self, text: str) -> "AccessToken | None":
-        """The token with its user, if it is still good and its user may still log in."""
-        return (
-            self.select_related("user")
-            .filter(
-                digest=hash_token(text),
-                expires_at__gt=timezone.now(),
-                user__is_active=True,
-            )
-            .first()
-        )
+        """Return the token with its user, if it is valid and its user may log in."""
+        valid = self.filter(expires_at__gt=timezone.now(), user__is_active=True)
+        return valid.select_related("user").filter(digest=hash_token(text)).first()
 
 
 class AccessToken(models.Model):
-    """Only a digest of the token is kept, so that neither the database nor its backup opens a door."""
+    """Only a digest is kept: neither the database nor its backup opens a door."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="access_tokens"
@@ -51,7 +44,7 @@ class AccessToken(models.Model):
         return self.name
 
     def renew(self) -> str:
-        """A fresh text for this token, not yet saved; it cannot be read again."""
+        """Return a new text for this token, not yet saved; it cannot be read again."""
         text = secrets.token_urlsafe(32)
         self.digest = hash_token(text)
         return text

@@ -8,7 +8,7 @@ from apps.users.models import User
 
 
 class MeSerializer(serializers.ModelSerializer[User]):
-    """Only names are writable: an e-mail address resets passwords, so changing it takes a confirmation."""
+    """Only names are writable: an e-mail address, which resets passwords, is not."""
 
     class Meta:
         model = User
@@ -21,16 +21,10 @@ class MeSerializer(serializers.ModelSerializer[User]):
             "last_name",
             "date_joined",
         )
-        read_only_fields = (
-            # %if cookiecutter.login == "username"
-            "username",
-            # %endif
-            "email",
-            "date_joined",
-        )
+        read_only_fields = (User.USERNAME_FIELD, User.EMAIL_FIELD, "date_joined")
 
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
-        """Save what was sent and nothing else: the rest may have changed since it was read."""
+        """Save what was sent: the rest may have changed since it was read."""
         for name, value in validated_data.items():
             setattr(instance, name, value)
         instance.save(update_fields=list(validated_data))

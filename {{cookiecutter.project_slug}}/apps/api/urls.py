@@ -1,4 +1,4 @@
-"""The API's URLs. Each version has a prefix of its own: what clients rely on does not change within it."""
+"""The API's URLs. Each version has a prefix of its own, and does not change for clients."""
 
 from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView

@@ -15,6 +15,8 @@ from apps.api.docs import entry_points
 from apps.api.serializers import MeSerializer, ProblemSerializer
 from apps.users.models import User
 
+PROBLEMS = {401: ProblemSerializer, 429: ProblemSerializer}
+
 
 @extend_schema(exclude=True)
 @api_view(["GET"])
@@ -24,10 +26,7 @@ def index(request: Request) -> Response:
 
 
 @method_decorator(never_cache, name="dispatch")
-@extend_schema(
-    tags=["users"],
-    responses={200: MeSerializer, 401: ProblemSerializer, 429: ProblemSerializer},
-)
+@extend_schema(tags=["users"], responses={200: MeSerializer, **PROBLEMS})
 class MeView(RetrieveUpdateAPIView[User]):
     """The person who asks."""
 

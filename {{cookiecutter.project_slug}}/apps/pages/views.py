@@ -20,15 +20,12 @@ SECURITY_TXT_LIFETIME = timedelta(days=180)
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    return render(
-        request,
-        "home.html",
-        {
-            "project_name": settings.PROJECT_NAME,
-            "project_description": settings.PROJECT_DESCRIPTION,
-            "debug": settings.DEBUG,
-        },
-    )
+    context = {
+        "project_name": settings.PROJECT_NAME,
+        "project_description": settings.PROJECT_DESCRIPTION,
+        "debug": settings.DEBUG,
+    }
+    return render(request, "home.html", context)
 
 
 @require_safe
@@ -62,7 +59,7 @@ def security_txt(request: HttpRequest) -> HttpResponse:
     return render(request, "security.txt", context, content_type=PLAIN_TEXT)
 
 
-def server_error(request: HttpRequest) -> HttpResponse:
+def server_error(request: HttpRequest, exception: object = None) -> HttpResponse:
     """Show the page for status 500 with the request id, as in the log and in Sentry.
 
     It runs no context processor: those read the session and the user, which may fail.

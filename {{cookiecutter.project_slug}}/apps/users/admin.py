@@ -8,13 +8,13 @@ from apps.users.models import User
 
 @admin.register(User)
 class ProjectUserAdmin(UserAdmin):  # type: ignore[type-arg]
-    """Django's pages for users, and in the list the last log-in: an account that nobody uses is better closed."""
+    """Django's pages for users; the list shows the last log-in: close unused accounts."""
 
     # %if cookiecutter.login == "email"
     fieldsets = (
         (None, {"fields": ("email", "password")}),
         ("Personal info", {"fields": ("first_name", "last_name")}),
-        *UserAdmin.fieldsets[2:],
+        *UserAdmin.fieldsets[2:],  # type: ignore[index]
     )
     search_fields = ("email", "first_name", "last_name")
     ordering = ("email",)
@@ -31,13 +31,8 @@ class ProjectUserAdmin(UserAdmin):  # type: ignore[type-arg]
         # %endif
     )
     # %endif
-    list_display = (
-        # %if cookiecutter.login == "username"
-        "username",
-        # %endif
-        "email",
-        "first_name",
-        "last_name",
-        "is_staff",
-        "last_login",
-    )
+    # %if cookiecutter.login == "username"
+    list_display = (*UserAdmin.list_display, "last_login")  # type: ignore[misc]
+    # %else
+    list_display = (*UserAdmin.list_display[1:], "last_login")  # type: ignore[misc]
+    # %endif

@@ -1,4 +1,4 @@
-"""The project's own user: there from the first migration, so that a field can be added at any time.
+"""The project's own user, from the first migration on: add a field at any time.
 
 https://docs.djangoproject.com/en/stable/topics/auth/customizing/#using-a-custom-user-model-when-starting-a-project
 """

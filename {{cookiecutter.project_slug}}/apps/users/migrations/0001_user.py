@@ -79,9 +79,6 @@ class Migration(migrations.Migration):
                 (
                     "email",
                     apps.users.models.emails.LowercaseEmailField(
-                        error_messages={
-                            "unique": "A user with that email address already exists."
-                        },
                         max_length=254,
                         unique=True,
                         verbose_name="email address",

@@ -1,4 +1,4 @@
-"""The project's own user: there from the first migration, so that a field can be added at any time.
+"""The project's own user, from the first migration on: add a field at any time.
 
 https://docs.djangoproject.com/en/stable/topics/auth/customizing/#using-a-custom-user-model-when-starting-a-project
 """
@@ -14,11 +14,7 @@ class User(AbstractUser):
     """Somebody who can log in, by e-mail address."""
 
     username = None  # type: ignore[assignment]
-    email = LowercaseEmailField(
-        "email address",
-        unique=True,
-        error_messages={"unique": "A user with that email address already exists."},
-    )
+    email = LowercaseEmailField("email address", unique=True)
 
     objects = UserManager()  # type: ignore[assignment,misc]
 
@@ -27,7 +23,7 @@ class User(AbstractUser):
 
     class Meta(AbstractUser.Meta):
         constraints = (
-            # Unique means unique in any spelling as long as nothing, not even SQL by hand, can store another one.
+            # Unique means unique in any spelling: not even SQL by hand stores another.
             models.CheckConstraint(
                 condition=models.Q(email=Lower("email")),
                 name="users_user_email_is_lower_case",
