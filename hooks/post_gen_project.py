@@ -1,4 +1,4 @@
-"""Drops the files of answers that were not chosen, writes .env with fresh secrets and says what comes next."""
+"""Drop the files of answers that were not chosen; write .env; say what comes next."""
 
 import json
 import os
@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-# What each answer brings. A listed path stays if any of its answers was given; an unlisted path always stays.
+# The files of each answer. A listed path stays if one of its answers was given; a path
+# that is not listed always stays.
 TABLE = """
 interface=wsgi            config/wsgi.py
 interface=asgi            config/asgi.py config/uvicorn_worker.py core/loop.py core/static.py tests/test_asgi.py
@@ -34,13 +35,14 @@ login=email               apps/users/lockout.py apps/users/migrations/0001_user.
 ci=github                 .github
 ci=gitlab                 .gitlab-ci.yml renovate.json
 """
+HINT = "README.md says how to do it by hand"
 ROWS = [line.split() for line in TABLE.strip().splitlines()]
 OWNED_PATHS = [(path, *owner.split("=")) for owner, *paths in ROWS for path in paths]
 
 
 def find_unchosen(answers):
-    """The listed paths that no answer of the project (question to answer) owns, sorted."""
-    chosen = {path for path, question, answer in OWNED_PATHS if answers[question] == answer}
+    """Return the listed paths that none of the answers (by question) owns, sorted."""
+    chosen = {path for path, name, answer in OWNED_PATHS if answers[name] == answer}
     return sorted({path for path, _, _ in OWNED_PATHS} - chosen)
 
 
@@ -49,10 +51,9 @@ def remove(path):
 
 
 def fill_secrets(example):
-    """The text of .env.example with a fresh value behind every secret that it leaves empty."""
-    return re.sub(
-        r"^([A-Z_]+_(?:KEY|PASSWORD)=)$", lambda line: line[1] + secrets.token_urlsafe(48), example, flags=re.M
-    )
+    """Return the text of .env.example with a new value for every empty secret."""
+    empty = re.compile(r"^([A-Z_]+_(?:KEY|PASSWORD)=)$", re.MULTILINE)
+    return empty.sub(lambda line: line[1] + secrets.token_urlsafe(48), example)
 
 
 def write_env(project):
@@ -63,9 +64,11 @@ def write_env(project):
 
 
 def init_git(project):
-    """Make a repository on the branch main, unless the project is in one: its `git add` would refuse another."""
-    if shutil.which("git") and not any((folder / ".git").exists() for folder in (project, *project.parents)):
-        for command in ("init --quiet", "symbolic-ref HEAD refs/heads/main"):  # --initial-branch needs git 2.28
+    """Make a repository on the branch main, unless the project is inside of one."""
+    inside = any((folder / ".git").exists() for folder in (project, *project.parents))
+    if shutil.which("git") and not inside:
+        # Git before 2.28 has no --initial-branch.
+        for command in ("init --quiet", "symbolic-ref HEAD refs/heads/main"):
             subprocess.run(["git", *command.split()], cwd=project, check=True)
 
 
@@ -78,11 +81,12 @@ def main():
         try:
             step(project)
         except (OSError, subprocess.SubprocessError) as error:
-            print(f"warning: {step.__name__} failed ({error}); README.md says how to do it by hand", file=sys.stderr)
-    # In folders of such names cruft compares two versions; what comes next was said when the project was made.
+            print(f"warning: {step.__name__} failed ({error}); {HINT}", file=sys.stderr)
+    # cruft renders two versions in folders of such names, and needs no next steps.
     if "_commit" not in answers or not re.fullmatch(r"tmp\w{8}", project.parent.name):
-        print(f"{project.name} is ready. Next:\n\n  cd {project.name}\n  uv sync\n  git add .")
-        print("  git commit --message Start\n  uv run manage.py migrate\n  uv run manage.py runserver\n")
+        print(f"{project.name} is ready. Next:\n\n  cd {project.name}\n  uv sync")
+        print("  git add .\n  git commit --message Start")
+        print("  uv run manage.py migrate\n  uv run manage.py runserver\n")
 
 
 if __name__ == "__main__":

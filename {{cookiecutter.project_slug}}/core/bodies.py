@@ -1,4 +1,4 @@
-"""Refuse a body that is too large before anything reads it."""
+"""Refuse a request body that is too large before anything reads it."""
 
 from http import HTTPStatus
 
@@ -10,9 +10,9 @@ from core.middleware import before
 
 @before
 def body_middleware(request: HttpRequest) -> HttpResponse | None:
-    """Answer 413 above REQUEST_MAX_BODY_SIZE, and 411 where no length is told.
+    """Answer 413 above REQUEST_MAX_BODY_SIZE, and 411 to a body without a length.
 
-    Without a length a body seems to be empty, or is read without a limit.
+    Without a length a body looks empty to the view, or is read without a limit.
     """
     meta, limit = request.META, settings.REQUEST_MAX_BODY_SIZE
     length = meta.get("CONTENT_LENGTH") or ""

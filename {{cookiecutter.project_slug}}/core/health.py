@@ -1,6 +1,6 @@
-"""Liveness, readiness and draining, answered before hosts and redirects are looked at.
+"""Liveness, readiness and draining, answered before Django checks hosts and redirects.
 
-Probes come over plain HTTP and name the host by its address.
+Probes come over plain HTTP, and their Host header is an address.
 https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
 """
 
@@ -27,11 +27,11 @@ from django.utils.module_loading import import_string
 from core.logs import begin_request
 
 LIVE, READY = "/health/live/", "/health/ready/"
-# Of an answer: a flood of probes costs one query a second. Of a check: probes commonly
-# wait for 2 s.
+# An answer is used for a second: a flood of probes costs one query a second. A check
+# has 1.5 s: probes commonly wait for 2 s.
 LIFETIME_S, DEADLINE_S = 1.0, 1.5
 
-type Run = tuple[Future[bool], float]  # and the seconds that it may still take
+type Run = tuple[Future[bool], float]  # and the seconds that it has left
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def check_database() -> None:
 
 
 def check_cache() -> None:
-    """Read back what was written, under a key that no other instance uses."""
+    """Write a value and read it back, under a key that no other instance uses."""
     key = f"readiness-{secrets.token_hex(8)}"
     cache.set(key, key, timeout=10)
     if cache.get(key) != key:
@@ -56,7 +56,7 @@ def check_cache() -> None:
 class Check:
     """Run a function in a thread of its own, at most once in LIFETIME_S seconds.
 
-    A server that does not answer at all holds up that one thread, never a request.
+    A server that never answers blocks that one thread, never a request.
     """
 
     def __init__(self, function: Callable[[], None]) -> None:
@@ -67,7 +67,7 @@ class Check:
         self.started = 0.0
 
     def begin(self) -> Run:
-        """Return the newest run; begin one where the last is over and old."""
+        """Return the newest run; start another if that one has ended and is old."""
         with self.lock:
             age = monotonic() - self.started
             if self.newest is None:
@@ -91,7 +91,7 @@ paths = settings.READINESS_CHECKS
 by_path = {path: Check(import_string(path)) for path in paths.values()}
 CHECKS = {name: by_path[path] for name, path in paths.items()}
 STATES = {True: "ok", False: "failing"}
-told: dict[str, Any] = {}  # what the log was told last
+told: dict[str, Any] = {}  # the last content that was logged
 
 
 @sync_and_async_middleware
@@ -123,7 +123,7 @@ def begin_all(request: HttpRequest) -> list[Run]:
 def answer(request: HttpRequest, begun: list[Run]) -> JsonResponse | None:
     """Answer a probe; 503 while a check fails or the instance drains.
 
-    Pages do without the cache: its outage is told, and takes no instance away.
+    Pages work without the cache: the answer names its outage, and stays 200.
     """
     if request.path_info not in (LIVE, READY):
         return None

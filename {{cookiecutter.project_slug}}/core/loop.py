@@ -1,6 +1,6 @@
-"""Django's own middleware on the event loop: only what may wait goes to a thread.
+"""Django's own middleware on the event loop: only work that may wait uses a thread.
 
-As Django ships it, each hook of each middleware is a hop to a thread and back.
+As Django ships them, each hook of each middleware costs a hop to a thread and back.
 https://docs.djangoproject.com/en/stable/topics/http/middleware/#asynchronous-support
 """
 
@@ -42,7 +42,7 @@ class OnLoop(MiddlewareMixin):
 
 class SessionMiddleware(OnLoop, sessions.SessionMiddleware):
     def waits(self, request: HttpRequest) -> bool:
-        """A session that has changed is saved."""
+        """A session that has changed is saved to the database or the cache."""
         return settings.SESSION_SAVE_EVERY_REQUEST or request.session.modified
 
 

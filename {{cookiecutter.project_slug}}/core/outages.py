@@ -1,10 +1,10 @@
-"""Keep an outage from filling the log."""
+"""Keep an outage of the cache from filling the log."""
 
 import logging
 
 
 class OncePerMinute(logging.Filter):
-    """Let one record a minute through, as a warning: the service goes on."""
+    """Pass one record a minute, as a warning: the service goes on."""
 
     next_record = 0.0
 

@@ -1,4 +1,4 @@
-"""Believe what a proxy says of the client, where one of ours says it.
+"""Believe the X-Forwarded-* headers of our own proxies, and of nobody else.
 
 https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/X-Forwarded-For
 """
@@ -16,7 +16,7 @@ FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_")
 
 @before
 def trusted_proxy_middleware(request: HttpRequest) -> None:
-    """Make REMOTE_ADDR the client; drop X-Forwarded-* where no proxy of ours sent it."""
+    """Set REMOTE_ADDR to the client; drop X-Forwarded-* unless our proxy sent it."""
     meta = request.META
     if not is_trusted(meta.get("REMOTE_ADDR", "")):
         for name in [name for name in meta if name.startswith(FORWARDED)]:
@@ -27,7 +27,7 @@ def trusted_proxy_middleware(request: HttpRequest) -> None:
 
 @lru_cache(maxsize=1024)
 def is_trusted(address: str) -> bool:
-    """Tell whether a proxy of ours has the address; "" is a Unix socket's other end."""
+    """Tell whether an address is that of our proxy; "" is a peer on a Unix socket."""
     if not address:
         return True
     try:
@@ -38,9 +38,9 @@ def is_trusted(address: str) -> bool:
 
 
 def client_address(forwarded_for: str) -> str:
-    """Return the entry that the outermost of our proxies wrote; "" where it is unusable.
+    """Return the entry that the outermost of our proxies wrote; "" if it is unusable.
 
-    Whatever is further left is what the client itself has sent: it proves nothing.
+    The client itself may have sent the entries further left: they prove nothing.
     """
     entries = forwarded_for.split(",")
     if not 0 < settings.TRUSTED_PROXIES <= len(entries):
@@ -52,6 +52,6 @@ def client_address(forwarded_for: str) -> str:
 
 
 def read_address(text: str) -> IPv4Address | IPv6Address:
-    """Read an address; ::ffff:10.0.0.1 is 10.0.0.1. Raise ValueError elsewhere."""
+    """Return an address; ::ffff:10.0.0.1 is 10.0.0.1. Raise ValueError for others."""
     address = ip_address(text)
     return getattr(address, "ipv4_mapped", None) or address

@@ -1,7 +1,7 @@
-"""WhiteNoise on the event loop.
+"""Static files, served by WhiteNoise on the event loop.
 
-A synchronous middleware under ASGI raises errors when clients leave, and Django would
-read a large file into memory whole.
+Under ASGI a synchronous middleware raises errors when clients leave, and Django reads
+a large file into memory whole.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ CHUNK_BYTES = 256 * 1024
 
 
 class AsyncWhiteNoiseMiddleware(WhiteNoiseMiddleware):
-    """Serve small files at once and large ones piece by piece."""
+    """Serve small files whole and large ones piece by piece."""
 
     sync_capable = False
     async_capable = True
