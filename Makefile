@@ -29,7 +29,7 @@ drill: .venv/ready ## The promises alone, kept in trouble, with their figures
 	@scripts/servers
 	@.venv/bin/pytest --numprocesses 2 tests/drill
 
-bench: .venv/ready ## What production features cost against bare Django, written to bench/RESULTS.md
+bench: .venv/ready ## What production features cost against bare Django, written to bench/
 	@scripts/servers
 	@.venv/bin/python -m bench
 
