@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
 
+import psutil
+
 from bench.figures import Figure, figures
 from bench.plot import plot
 from bench.projects import instances
@@ -41,7 +43,7 @@ def main() -> None:
 
 def report(measured: list[Figure], loads: str, project: Path) -> str:
     """The table with what it was measured on."""
-    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    memory_gib = psutil.virtual_memory().total / 2**30
     machine = f"{os.cpu_count()} cores, {memory_gib:.0f} GiB, {platform.system()} {platform.release()}"
     return f"""# What production features cost
 
@@ -57,9 +59,9 @@ A project of this template is compared with bare Django, as `startproject` write
 - Each has one worker, which answers 8 connections. Loads of the two alternate, and so does which one is first. The ratio
   is the median of all pairs (smallest–largest): of requests/s where more is wanted, else of costs.
 - The cost of a request is CPU time of the server. The list page has 50 rows, three queries and a template. Memory and
-  start are those of two workers with their master.
+  start are those of two workers with their master. A row that is "against" something else has that in place of bare Django.
 
-On:
+Measured:
 
 - Rounds: {loads}
 - Machine: {machine}

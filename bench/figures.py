@@ -62,14 +62,14 @@ class Figure:
 def figures(served: dict[str, Instance], pairs: int, seconds: float) -> list[Figure]:
     """Every figure, in the order in which a round measures them, with so many pairs of loads of so many seconds."""
 
-    def loads(name: str, wanted: str, ours: str, theirs: str, path: str = "", their_path: str = "") -> Figure:
-        def under_load(instance: Instance, path: str) -> Sample:
+    def loads(name: str, interface: str, wanted: str, path: str, ours="ours", theirs="bare", their_path="") -> Figure:
+        def under_load(name: str, path: str) -> Sample:
+            instance = served[f"{interface}-{name}"]
             return load(instance.process.pid, instance.port, path or instance.static_path, seconds)
 
-        one, other = served[ours], served[theirs]
-        return Figure(
-            name, wanted, "µs", lambda: under_load(one, path), lambda: under_load(other, their_path or path), pairs
-        )
+        name = f"{name}, {interface.upper()}"
+        one, other = lambda: under_load(ours, path), lambda: under_load(theirs, their_path or path)
+        return Figure(name, wanted, "µs", one, other, pairs)
 
     def starts(interface: str) -> list[Figure]:
         """Of the same start: what it takes until one of two workers has answered, and the memory after a load."""
@@ -101,21 +101,22 @@ def figures(served: dict[str, Instance], pairs: int, seconds: float) -> list[Fig
         with TemporaryDirectory() as folder:
             return Sample(command_cpu_s(python, "-m", "django", "startproject", "bare", cwd=Path(folder)))
 
-    wsgi, asgi = ("wsgi-ours", "wsgi-bare"), ("asgi-ours", "asgi-bare")
+    json, json_async = "/bench/json/", "/bench/json-async/"
+    sentry = {"ours": "ours-sentry", "theirs": "bare-sentry"}
     return [
-        loads("JSON view, WSGI", "≥ 0.65", *wsgi, "/bench/json/"),
-        loads("JSON view, ASGI", "≥ 0.95", *asgi, "/bench/json-async/"),
-        loads("list page, WSGI", "≥ 0.85", *wsgi, "/bench/list/"),
-        loads("list page, ASGI", "≥ 1.0", *asgi, "/bench/list/"),
-        loads("one row, WSGI", "≥ 0.80", *wsgi, "/bench/row/"),
-        loads("one row, ASGI", "≥ 2.0", *asgi, "/bench/row-async/"),
-        loads("JSON view with Sentry, WSGI", "≥ 0.85", "wsgi-ours-sentry", "wsgi-bare-sentry", "/bench/json/"),
-        loads("JSON view with Sentry, ASGI", "≥ 0.85", "asgi-ours-sentry", "asgi-bare-sentry", "/bench/json-async/"),
-        loads("static file, WSGI", "≥ 0.80", "wsgi-ours", "wsgi-bare-whitenoise"),
-        loads("static file, ASGI", "≥ 0.90", "asgi-ours", "asgi-bare-whitenoise"),
-        loads("readiness against JSON view, CPU, WSGI", "≤ 0.6", *wsgi[:1] * 2, "/health/ready/", "/bench/json/"),
-        loads("readiness against JSON view, CPU, ASGI", "≤ 0.6", *asgi[:1] * 2, "/health/ready/", "/bench/json-async/"),
+        loads("JSON view", "wsgi", "≥ 0.65", json),
+        loads("JSON view", "asgi", "≥ 0.95", json_async),
+        loads("list page", "wsgi", "≥ 0.85", "/bench/list/"),
+        loads("list page", "asgi", "≥ 1.0", "/bench/list/"),
+        loads("one row", "wsgi", "≥ 0.80", "/bench/row/"),
+        loads("one row", "asgi", "≥ 2.0", "/bench/row-async/"),
+        loads("JSON view with Sentry", "wsgi", "≥ 0.85", json, **sentry),
+        loads("JSON view with Sentry", "asgi", "≥ 0.85", json_async, **sentry),
+        loads("static file", "wsgi", "≥ 0.80", "", theirs="bare-whitenoise"),
+        loads("static file", "asgi", "≥ 0.90", "", theirs="bare-whitenoise"),
+        loads("readiness against JSON view", "wsgi", "≤ 0.6", "/health/ready/", theirs="ours", their_path=json),
+        loads("readiness against JSON view", "asgi", "≤ 0.6", "/health/ready/", theirs="ours", their_path=json_async),
         *starts("wsgi"),
         *starts("asgi"),
-        Figure("bake against startproject, CPU", "≤ 3.0", "s", bake, start_project),
+        Figure("bake against startproject", "≤ 3.0", "s", bake, start_project),
     ]

@@ -34,15 +34,14 @@ if "SENTRY_DSN" in os.environ:  # which the SDK reads
     import sentry_sdk
     from sentry_sdk.integrations.django import DjangoIntegration
 
-    rate = float(os.environ["SENTRY_TRACES_SAMPLE_RATE"])
-    sentry_sdk.init(integrations=[DjangoIntegration()], traces_sample_rate=rate)
+    sentry_sdk.init(integrations=[DjangoIntegration()], traces_sample_rate=float(os.environ["SENTRY_TRACES_SAMPLE_RATE"]))
 """
 BARE_SERVERS = {
     "wsgi": ["--worker-class=gthread", f"--threads={THREADS}", "bare.wsgi"],
     "asgi": ["--worker-class=uvicorn_worker.UvicornWorker", "bare.asgi"],
 }
-# Bare Django connects like ours and keeps connections as long: under ASGI for one request, as Django's documentation
-# asks for there. Our pool is one of the things that are compared.
+# Bare Django connects like ours and keeps a connection as long: under ASGI for one request, as Django's documentation
+# asks for there. The pool is ours alone.
 CONNECTION = ["USER", "PASSWORD", "HOST", "PORT", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS"]
 READ_CONNECTION = f"""
 import json
@@ -138,9 +137,8 @@ def add_views(python: Path, folder: Path, env: dict[str, str], package: str, url
     (folder / "templates" / "bench").mkdir(parents=True)
     shutil.copy(BENCH / "list.html", folder / "templates" / "bench")
     with (folder / urls).open("a") as file:
-        file.write(
-            f'\nfrom django.urls import include\n\nurlpatterns.append(path("bench/", include("{package}.bench")))\n'
-        )
+        file.write("\nfrom django.urls import include\n\n")
+        file.write(f'urlpatterns.append(path("bench/", include("{package}.bench")))\n')
     (folder / "static").mkdir(exist_ok=True)
     (folder / "static" / "bench.css").write_text(STATIC_FILE)
     for command in (["migrate"], ["collectstatic", "--no-input"]):

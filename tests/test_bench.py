@@ -17,13 +17,13 @@ FIGURES = """
     JSON view with Sentry, ASGI
     static file, WSGI
     static file, ASGI
-    readiness against JSON view, CPU, WSGI
-    readiness against JSON view, CPU, ASGI
+    readiness against JSON view, WSGI
+    readiness against JSON view, ASGI
     CPU to the first 200, WSGI
     memory a worker, WSGI
     CPU to the first 200, ASGI
     memory a worker, ASGI
-    bake against startproject, CPU
+    bake against startproject
 """
 
 
