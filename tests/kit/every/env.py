@@ -1,7 +1,6 @@
 """config/env.py: the environment is read strictly, and a problem never shows a value."""
 
 import pytest
-
 from config.env import DATABASE_SCHEMES, Env
 
 # postgresql or mysql, and its other names.
@@ -140,9 +139,7 @@ def test_mail_urls(env, monkeypatch, url, options):
     assert env.mailer("EMAIL_URL", default="")["OPTIONS"] == expected
 
 
-@pytest.mark.parametrize(
-    "url", ["https://mail.test", "smtp://", "smtp://mail.test:port", "smtp://[::1"]
-)
+@pytest.mark.parametrize("url", ["https://mail.test", "smtp://", "smtp://mail.test:port", "smtp://[::1"])
 def test_a_malformed_address_is_a_problem(env, monkeypatch, url):
     monkeypatch.setenv("EMAIL_URL", url)
     assert env.mailer("EMAIL_URL", default="") == {}

@@ -1,13 +1,12 @@
 """core/guessing.py: whose wrong passwords count, and for how many users."""
 
 import pytest
+from apps.users.models import User
+from config.settings import base
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.urls import reverse
-
-from apps.users.models import User
-from config.settings import base
 
 PASSWORD = "correct horse battery"
 

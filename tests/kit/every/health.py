@@ -3,7 +3,6 @@
 import threading
 
 import pytest
-
 from core import health
 
 ready = "/health/ready/"

@@ -5,7 +5,6 @@ import logging
 import logging.config
 
 import pytest
-
 from core.logs import begin_request, json_logging, request_id
 
 
