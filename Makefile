@@ -34,7 +34,7 @@ drill: .venv/ready ## The promises alone, kept in trouble, with their figures
 	@scripts/servers
 	@.venv/bin/pytest --numprocesses 2 tests/drill
 
-bench: .venv/ready ## Measure against bare Django, into bench/RESULTS.md
+bench: .venv/ready ## Measure against bare Django, into bench/RESULTS.md and results.svg
 	@scripts/servers
 	@.venv/bin/python -m bench
 

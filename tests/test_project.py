@@ -78,9 +78,7 @@ def test_env_example_names_every_variable_that_is_read(project):
 
 @every_project
 def test_ci_environment_has_all_that_production_requires(project):
-    assert (project.path / "tests" / "production.env").exists() == (project.answers["ci"] != "none")
-    if project.answers["ci"] != "none":
-        check_environment(project)
+    check_environment(project)
 
 
 @every_project

@@ -19,13 +19,14 @@ MODULES = ("config.env", "config.server", "config.settings.base")
 KEPT = (
     "ALLOWED_HOSTS",
     "CACHES",
-    "CELERY_",
     "DATABASE",
     "LOGGING",
     "MAILERS",
     "PASSWORD_HASHERS",
     "STORAGES",
+    # %if cookiecutter.task_queue == "database"
     "TASKS",
+    # %endif
 )
 
 type LoadProduction = Callable[..., SimpleNamespace]

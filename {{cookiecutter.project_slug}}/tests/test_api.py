@@ -120,6 +120,7 @@ def test_a_body_that_is_not_understood_is_refused(
 def test_an_address_may_ask_so_often_and_cannot_be_made_up(
     client: Client, settings: Settings
 ) -> None:
+    settings.TRUSTED_PROXIES = 1
     limit = int(settings.API_RATES["anon"].partition("/")[0])
     for number in range(limit + 1):
         headers = {"x-forwarded-for": f"192.0.2.{number % 256}, 198.51.100.7"}

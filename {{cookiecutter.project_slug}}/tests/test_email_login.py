@@ -52,9 +52,10 @@ def test_a_second_spelling_of_an_address_is_refused() -> None:
 
 @pytest.mark.usefixtures("ada")
 def test_sql_by_hand_cannot_store_a_second_spelling() -> None:
-    statement = "UPDATE users_user SET email = %s"
+    bob = User.objects.create_user("bob@shop.test")
+    statement = "UPDATE users_user SET email = %s WHERE id = %s"
     with pytest.raises(IntegrityError), connection.cursor() as cursor:
-        cursor.execute(statement, [ADA.upper()])
+        cursor.execute(statement, [ADA.upper(), bob.pk])
 
 
 @pytest.mark.parametrize("email", ["élan@shop.test", "a@bücher.test", "ada"])

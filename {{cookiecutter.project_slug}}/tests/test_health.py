@@ -15,8 +15,8 @@ def new_checks(
 ) -> None:
     """Repeat no answer of another test; the instance does not drain."""
     checks = {"database": health.check_database, "cache": health.check_cache}
-    for name, function in checks.items():
-        monkeypatch.setitem(health.CHECKS, name, health.Check(function))
+    new = {name: health.Check(function) for name, function in checks.items()}
+    monkeypatch.setattr(health, "CHECKS", new)
     settings.DRAIN_FILE = tmp_path / "draining"
 
 

@@ -15,9 +15,9 @@ PROXY, STRANGER = "10.0.0.1", "203.0.113.9"
 
 
 @pytest.fixture(autouse=True)
-def one_trusted_network(settings: Settings) -> Iterator[None]:
+def one_trusted_proxy(settings: Settings) -> Iterator[None]:
     is_trusted.cache_clear()
-    settings.FORWARDED_ALLOW_IPS = ["10.0.0.0/8"]
+    settings.FORWARDED_ALLOW_IPS, settings.TRUSTED_PROXIES = ["10.0.0.0/8"], 1
     yield
     is_trusted.cache_clear()
 
