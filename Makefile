@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-fast drill bench lint
+.PHONY: help demo serve test test-all test-fast drill bench lint
 
-# Everything in the template's folder is baked: a cache that a tool leaves there would break every bake.
+# Every file in the template's folder is baked: a tool must not leave its cache there.
 export PYTHONDONTWRITEBYTECODE = 1
 export RUFF_NO_CACHE = true
 
@@ -11,25 +11,30 @@ help: ## List the targets
 .venv/ready: pyproject.toml scripts/setup
 	@scripts/setup
 
-demo: .venv/ready ## Bake the default project into build/, test it and check it for production
+demo: .venv/ready ## Bake the default project into build/, test it, check it
 	@scripts/demo
 
 serve: ## Start the project of `make demo` on http://127.0.0.1:8000
-	@test -d build/my_project || { echo "There is nothing to serve yet: run make demo first" >&2; exit 1; }
+	@test -d build/my_project || { echo "Run make demo first" >&2; exit 1; }
 	@cd build/my_project && .venv/bin/python manage.py runserver 127.0.0.1:8000
 
-test: .venv/ready ## Everything the tests need, then all of them
+test: .venv/ready ## Everything the tests need, then each promise in a short form
+	@scripts/servers
+	@.venv/bin/pytest --numprocesses 2 -m "not long"
+
+test-all: .venv/ready ## The longer forms too
 	@scripts/servers
 	@.venv/bin/pytest --numprocesses 2
 
-test-fast: .venv/ready ## The tests that need neither a server nor an environment
-	@.venv/bin/pytest --numprocesses 2 tests/test_template.py tests/test_hooks.py tests/test_bake.py
+test-fast: .venv/ready ## The tests that need no server and no environment
+	@.venv/bin/pytest --numprocesses 2 tests/test_template.py tests/test_hooks.py \
+		tests/test_bake.py
 
 drill: .venv/ready ## The promises alone, kept in trouble, with their figures
 	@scripts/servers
 	@.venv/bin/pytest --numprocesses 2 tests/drill
 
-bench: .venv/ready ## What production features cost against bare Django, written to bench/RESULTS.md
+bench: .venv/ready ## Measure against bare Django, into bench/RESULTS.md and results.svg
 	@scripts/servers
 	@.venv/bin/python -m bench
 

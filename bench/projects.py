@@ -4,18 +4,17 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from bench.measure import HOST, answers, ask
+from bench.measure import HOST, answers
 from tests.bakery import Project, clean_environment, run
 from tests.services import PostgreSQL, Process, Redis, SentrySink, free_port
 
-WORKERS, THREADS = 2, 4
-WARM_UP_REQUESTS = 20
-VIEWS = Path(__file__).with_name("views.py")
+THREADS = 4
+BENCH = Path(__file__).parent
 STATIC_FILE = "/* the same for all */\n" * 400  # 9 kB
 
 # What bare Django needs to serve the views at all; everything else stays as `startproject` has written it.
@@ -25,16 +24,30 @@ import os
 
 DEBUG = False
 ALLOWED_HOSTS = ["{HOST}"]
-DATABASES = {{"default": json.loads(os.environ["BARE_DATABASE"])}}
+DATABASES = {{"default": {{"ENGINE": "django.db.backends.postgresql", **json.loads(os.environ["BARE_DATABASE"])}}}}
+TEMPLATES[0]["DIRS"] = [BASE_DIR / "templates"]
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 if "BARE_WHITENOISE" in os.environ:
     MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")
+if "SENTRY_DSN" in os.environ:  # which the SDK reads
+    import sentry_sdk
+    from sentry_sdk.integrations.django import DjangoIntegration
+
+    sentry_sdk.init(integrations=[DjangoIntegration()], traces_sample_rate=float(os.environ["SENTRY_TRACES_SAMPLE_RATE"]))
 """
 BARE_SERVERS = {
     "wsgi": ["--worker-class=gthread", f"--threads={THREADS}", "bare.wsgi"],
     "asgi": ["--worker-class=uvicorn_worker.UvicornWorker", "bare.asgi"],
 }
+# Bare Django connects like ours and keeps a connection as long: under ASGI for one request, as Django's documentation
+# asks for there. The pool is ours alone.
+CONNECTION = ["USER", "PASSWORD", "HOST", "PORT", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS"]
+READ_CONNECTION = f"""
+import json
+from django.conf import settings
+print(json.dumps({{name: settings.DATABASES["default"][name] for name in {CONNECTION}}}))
+"""
 
 
 @dataclass
@@ -46,128 +59,93 @@ class Instance:
     command: list[str | Path]
     env: dict[str, str]
     static_path: str
+    workers: int = 1
     port: int = field(default_factory=free_port)
     process: Process | None = None
 
     def start(self) -> None:
         """Return at the first 200. What it writes, its access lines among it, goes to a file."""
-        env = clean_environment() | self.env | {"PORT": str(self.port)}  # which Gunicorn knows too
+        server = {"PORT": str(self.port), "WEB_CONCURRENCY": str(self.workers)}  # Gunicorn knows both
+        env = clean_environment() | self.env | server
         self.process = Process(self.command, self.folder, name=self.name, env=env)
         self.process.wait_for(lambda: answers(self.port), 30, f"{self.name} answers")
-
-    def warm_up(self) -> None:
-        for _ in range(WARM_UP_REQUESTS):
-            for path in ("/bench/json/", "/bench/row/", "/health/ready/"):
-                ask(self.port, path)
 
     def stop(self) -> None:
         if self.process:
             self.process.stop()
             self.process = None
 
-    @property
-    def pid(self) -> int:
-        """The id of the master, whose children are the workers."""
-        assert self.process
-        return self.process.pid
-
 
 @contextmanager
-def instances(folder: Path) -> Iterator[dict[tuple[str, str], Instance]]:
-    """All instances by interface and name, none of them started, beside the real servers that they use."""
+def instances(folder: Path) -> Iterator[dict[str, Instance]]:
+    """All instances by name, started, beside the real servers that they use."""
     with ExitStack() as stack:
-        postgresql, redis, sentry = (
-            stack.enter_context(service(folder / service.__name__)) for service in (PostgreSQL, Redis, SentrySink)
-        )
-        our_env = {
-            "DJANGO_SETTINGS_MODULE": "config.settings.production",
-            "DJANGO_SECRET_KEY": secrets.token_urlsafe(48),
-            "DJANGO_ALLOWED_HOSTS": HOST,
-            "DATABASE_URL": postgresql.create_database(),
-            "CACHE_URL": redis.url,
-            "AWS_STORAGE_BUCKET_NAME": "uploads",
-            "HOST": "127.0.0.1",
-            "WEB_CONCURRENCY": str(WORKERS),
-            "WEB_THREADS": str(THREADS),
-        }
-        bare_database = postgresql.create_database()
-        bare = folder / "bare"
-        served: dict[tuple[str, str], Instance] = {}
-        for interface in ("wsgi", "asgi"):
-            project = bake(folder, interface)
-            python = project.path / ".venv" / "bin" / "python"
-            prepare(python, project.path, our_env)
-            ours = {
-                "folder": project.path,
-                "command": [python, "-m", "config.serve"],
-                "static_path": f"/static/{hashed_name(project.path)}",
-            }
-            bare_env = {"BARE_DATABASE": database(bare_database, 60 if interface == "wsgi" else 0)}
-            if not bare.exists():
-                startproject(python, bare)
-                prepare(python, bare, bare_env)
-            server = [python, "-m", "gunicorn", f"--workers={WORKERS}", *BARE_SERVERS[interface]]
-            theirs = {"folder": bare, "command": server, "static_path": "/static/bench.css"}
-            for instance in (
-                Instance(f"{interface}-ours", env=our_env, **ours),
-                Instance(f"{interface}-ours-sentry", env=our_env | {"SENTRY_DSN": sentry.dsn}, **ours),
-                Instance(f"{interface}-bare", env=bare_env, **theirs),
-                Instance(f"{interface}-bare-whitenoise", env=bare_env | {"BARE_WHITENOISE": "1"}, **theirs),
-            ):
-                stack.callback(instance.stop)
-                served[interface, instance.name.partition("-")[2]] = instance
+        pool = stack.enter_context(ThreadPoolExecutor())
+        services = [stack.enter_context(kind(folder / kind.__name__)) for kind in (PostgreSQL, Redis, SentrySink)]
+        made = pool.map(lambda interface: make(folder, interface, *services), BARE_SERVERS)
+        served = {instance.name: instance for found in made for instance in found}
+        stack.callback(lambda: list(pool.map(Instance.stop, served.values())))
+        list(pool.map(Instance.start, served.values()))
         yield served
 
 
-def bake(folder: Path, interface: str) -> Project:
-    """A project of this template, with the default answers to all other questions, and with the views."""
+def make(folder: Path, interface: str, postgresql: PostgreSQL, redis: Redis, sentry: SentrySink) -> list[Instance]:
+    """A project of this template, with the default answers to all other questions, and bare Django in its environment."""
     project = Project.bake(folder, interface=interface, project_slug=f"our_{interface}")
-    add_views(project.path, "apps", "config/urls.py")
-    project.sync()
-    return project
+    project.uv("sync", "--quiet", "--no-dev")
+    ours, python = project.path, project.path / ".venv" / "bin" / "python"
+    our_env = {
+        "DJANGO_SETTINGS_MODULE": "config.settings.production",
+        "DJANGO_SECRET_KEY": secrets.token_urlsafe(48),
+        "DJANGO_ALLOWED_HOSTS": HOST,
+        "DATABASE_URL": postgresql.create_database(),
+        "CACHE_URL": redis.url,
+        "AWS_STORAGE_BUCKET_NAME": "uploads",
+        "HOST": "127.0.0.1",
+        "WEB_THREADS": str(THREADS),
+    }
+    add_views(python, ours, our_env, "apps", "config/urls.py")
+    manifest = json.loads((ours / "staticfiles" / "staticfiles.json").read_text())
 
-
-def startproject(python: Path, folder: Path) -> None:
-    """Make a bare project with the views."""
-    folder.mkdir()
-    run(python, "-m", "django", "startproject", "bare", folder, cwd=folder)
-    with (folder / "bare" / "settings.py").open("a") as settings:
+    bare = folder / f"bare_{interface}"
+    bare.mkdir()
+    run(python, "-m", "django", "startproject", "bare", bare, cwd=bare)
+    with (bare / "bare" / "settings.py").open("a") as settings:
         settings.write(BARE_SETTINGS)
-    add_views(folder, "bare", "bare/urls.py")
+    connection = json.loads(shell(python, ours, our_env, READ_CONNECTION))
+    connection["NAME"] = postgresql.create_database().rpartition("/")[2]
+    bare_env = {"BARE_DATABASE": json.dumps(connection)}
+    add_views(python, bare, bare_env, "bare", "bare/urls.py")
+
+    command = [python, "-m", "config.serve"]
+    our = {"folder": ours, "command": command, "static_path": f"/static/{manifest['paths']['bench.css']}"}
+    command = [python, "-m", "gunicorn", *BARE_SERVERS[interface]]
+    their = {"folder": bare, "command": command, "static_path": "/static/bench.css"}
+    with_sentry = {"SENTRY_DSN": sentry.dsn, "SENTRY_TRACES_SAMPLE_RATE": "0.1"}
+    return [
+        Instance(f"{interface}-ours", env=our_env, **our),
+        Instance(f"{interface}-ours-sentry", env=our_env | with_sentry, **our),
+        Instance(f"{interface}-bare", env=bare_env, **their),
+        Instance(f"{interface}-bare-sentry", env=bare_env | with_sentry, **their),
+        Instance(f"{interface}-bare-whitenoise", env=bare_env | {"BARE_WHITENOISE": "1"}, **their),
+    ]
 
 
-def add_views(folder: Path, package: str, urls: str) -> None:
-    """Add the views and the static file to a project."""
-    shutil.copy(VIEWS, folder / package / "bench.py")
+def add_views(python: Path, folder: Path, env: dict[str, str], package: str, urls: str) -> None:
+    """Add the views with their rows, their template and the static file to a project."""
+    shutil.copy(BENCH / "views.py", folder / package / "bench.py")
+    (folder / "templates" / "bench").mkdir(parents=True)
+    shutil.copy(BENCH / "list.html", folder / "templates" / "bench")
     with (folder / urls).open("a") as file:
-        file.write(
-            f'\nfrom django.urls import include\n\nurlpatterns.append(path("bench/", include("{package}.bench")))\n'
-        )
+        file.write("\nfrom django.urls import include\n\n")
+        file.write(f'urlpatterns.append(path("bench/", include("{package}.bench")))\n')
     (folder / "static").mkdir(exist_ok=True)
     (folder / "static" / "bench.css").write_text(STATIC_FILE)
-
-
-def prepare(python: Path, folder: Path, env: dict[str, str]) -> None:
     for command in (["migrate"], ["collectstatic", "--no-input"]):
         run(python, "manage.py", *command, "--verbosity=0", cwd=folder, env=env)
+    shell(python, folder, env, f"from {package}.bench import fill; fill()")
 
 
-def hashed_name(folder: Path) -> str:
-    manifest = json.loads((folder / "staticfiles" / "staticfiles.json").read_text())
-    return manifest["paths"]["bench.css"]
-
-
-def database(url: str, max_age: int) -> str:
-    """A DATABASES entry, as JSON, whose connections are kept for so many seconds."""
-    parts = urlsplit(url)
-    return json.dumps(
-        {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": parts.path.removeprefix("/"),
-            "USER": parts.username,
-            "PASSWORD": parts.password,
-            "HOST": parts.hostname,
-            "PORT": parts.port,
-            "CONN_MAX_AGE": max_age,
-        }
-    )
+def shell(python: Path, folder: Path, env: dict[str, str], code: str) -> str:
+    """What the code prints in a project's shell."""
+    return run(python, "manage.py", "shell", "--no-imports", f"--command={code}", cwd=folder, env=env).stdout

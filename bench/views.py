@@ -1,13 +1,14 @@
-"""The same four views for every project; the benchmark copies this file into them."""
+"""The same views for every project; the benchmark copies this file and its template into them."""
 
-from collections.abc import AsyncIterator, Iterator
-
+from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
-from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.urls import path
 
 ANSWER = {"message": "hello", "items": [{"id": number, "name": f"item {number}"} for number in range(5)]}
-CHUNKS = [b"x" * 1024] * 20
+ROWS = 50
 
 
 def answer(request: HttpRequest) -> JsonResponse:
@@ -26,19 +27,18 @@ async def row_async(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"model": (await ContentType.objects.aget(pk=1)).model})
 
 
-def stream(request: HttpRequest) -> StreamingHttpResponse:
-    def chunks() -> Iterator[bytes]:
-        yield from CHUNKS
+def rows(request: HttpRequest) -> HttpResponse:
+    """Three queries: how many there are, a page of them, and what they belong to."""
+    found = Permission.objects.filter(codename__startswith="bench").order_by("codename")
+    page = Paginator(found.prefetch_related("content_type"), ROWS).get_page(request.GET.get("page"))
+    return render(request, "bench/list.html", {"page": page})
 
-    return StreamingHttpResponse(chunks())
 
-
-async def stream_async(request: HttpRequest) -> StreamingHttpResponse:
-    async def chunks() -> AsyncIterator[bytes]:
-        for chunk in CHUNKS:
-            yield chunk
-
-    return StreamingHttpResponse(chunks())
+def fill() -> None:
+    """Make two pages of rows."""
+    for number in range(2 * ROWS):
+        kind = ContentType.objects.order_by("pk")[number % 2]
+        Permission.objects.create(codename=f"bench_{number:03}", name=f"row {number}", content_type=kind)
 
 
 urlpatterns = [
@@ -46,6 +46,5 @@ urlpatterns = [
     path("json-async/", answer_async),
     path("row/", row),
     path("row-async/", row_async),
-    path("stream/", stream),
-    path("stream-async/", stream_async),
+    path("list/", rows, name="bench-list"),
 ]

@@ -1,4 +1,4 @@
-"""Drops the files of answers that were not chosen, writes .env with fresh secrets and says what comes next."""
+"""Drop the files of answers that were not chosen; write .env; say what comes next."""
 
 import json
 import os
@@ -9,19 +9,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-# What each answer brings. A listed path stays if any of its answers was given; an unlisted path always stays.
+# The files of each answer. A listed path stays if one of its answers was given; a path
+# that is not listed always stays.
 TABLE = """
 interface=wsgi            config/wsgi.py
 interface=asgi            config/asgi.py config/uvicorn_worker.py core/loop.py core/static.py tests/test_asgi.py
 database=postgresql       core/management core/management/commands/migrate.py compose.yaml config/databases.py config/routers.py tests/test_routers.py
 database=mysql            core/management core/management/commands/migrate.py compose.yaml config/databases.py config/routers.py tests/test_routers.py
 database=sqlite           data
-cache=redis               compose.yaml tests/test_cache.py
-cache=memcached           compose.yaml tests/test_cache.py
+cache=redis               compose.yaml core/outages.py
+cache=memcached           compose.yaml
 cache=database            core/migrations
-media_storage=s3          core/s3.py tests/test_s3.py
-media_storage=gcs         core/gcs.py tests/test_gcs.py
-media_storage=azure       core/azure.py tests/test_azure.py
+media_storage=s3          core/s3.py tests/test_storage.py
+media_storage=gcs         core/gcs.py tests/test_storage.py
+media_storage=azure       core/azure.py tests/test_storage.py
 media_storage=filesystem  data
 task_queue=database       core/management core/task_ids.py core/management/commands/db_worker.py apps/users/apps.py apps/users/tasks.py apps/users/welcome.py templates/mail tests/test_db_worker.py tests/test_task_ids.py tests/test_tasks.py
 task_queue=celery         apps/users/apps.py apps/users/tasks.py apps/users/welcome.py compose.yaml config/celery.py core/tasks.py templates/mail tests/test_celery.py tests/test_tasks.py
@@ -31,16 +32,17 @@ metrics=prometheus        core/metrics.py deploy/grafana deploy/prometheus tests
 metrics=opentelemetry     core/telemetry.py tests/test_telemetry.py
 login=username            apps/users/migrations/0001_initial.py apps/users/models.py
 login=email               apps/users/lockout.py apps/users/migrations/0001_user.py apps/users/models tests/test_email_login.py
-ci=github                 .github tests/production.env
-ci=gitlab                 .gitlab-ci.yml renovate.json tests/production.env
+ci=github                 .github
+ci=gitlab                 .gitlab-ci.yml renovate.json
 """
+HINT = "README.md says how to do it by hand"
 ROWS = [line.split() for line in TABLE.strip().splitlines()]
 OWNED_PATHS = [(path, *owner.split("=")) for owner, *paths in ROWS for path in paths]
 
 
 def find_unchosen(answers):
-    """The listed paths that no answer of the project (question to answer) owns, sorted."""
-    chosen = {path for path, question, answer in OWNED_PATHS if answers[question] == answer}
+    """Return the listed paths that none of the answers (by question) owns, sorted."""
+    chosen = {path for path, name, answer in OWNED_PATHS if answers[name] == answer}
     return sorted({path for path, _, _ in OWNED_PATHS} - chosen)
 
 
@@ -49,10 +51,9 @@ def remove(path):
 
 
 def fill_secrets(example):
-    """The text of .env.example with a fresh value behind every secret that it leaves empty."""
-    return re.sub(
-        r"^([A-Z_]+_(?:KEY|PASSWORD)=)$", lambda line: line[1] + secrets.token_urlsafe(48), example, flags=re.M
-    )
+    """Return the text of .env.example with a new value for every empty secret."""
+    empty = re.compile(r"^([A-Z_]+_(?:KEY|PASSWORD)=)$", re.MULTILINE)
+    return empty.sub(lambda line: line[1] + secrets.token_urlsafe(48), example)
 
 
 def write_env(project):
@@ -63,8 +64,12 @@ def write_env(project):
 
 
 def init_git(project):
-    if shutil.which("git"):
-        subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], cwd=project, check=True)
+    """Make a repository on the branch main, unless the project is inside of one."""
+    inside = any((folder / ".git").exists() for folder in (project, *project.parents))
+    if shutil.which("git") and not inside:
+        # Git before 2.28 has no --initial-branch.
+        for command in ("init --quiet", "symbolic-ref HEAD refs/heads/main"):
+            subprocess.run(["git", *command.split()], cwd=project, check=True)
 
 
 def main():
@@ -76,10 +81,12 @@ def main():
         try:
             step(project)
         except (OSError, subprocess.SubprocessError) as error:
-            print(f"warning: {step.__name__} failed ({error}); README.md says how to do it by hand", file=sys.stderr)
-    print(
-        f"{project.name} is ready. Next:\n\n  cd {project.name}\n  uv run manage.py migrate\n  uv run manage.py runserver\n"
-    )
+            print(f"warning: {step.__name__} failed ({error}); {HINT}", file=sys.stderr)
+    # cruft renders two versions in folders of such names, and needs no next steps.
+    if "_commit" not in answers or not re.fullmatch(r"tmp\w{8}", project.parent.name):
+        print(f"{project.name} is ready. Next:\n\n  cd {project.name}\n  uv sync")
+        print("  git add .\n  git commit --message Start")
+        print("  uv run manage.py migrate\n  uv run manage.py runserver\n")
 
 
 if __name__ == "__main__":

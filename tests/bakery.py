@@ -99,6 +99,7 @@ class Project:
 
     path: Path
     answers: dict[str, str] = field(default_factory=dict)
+    python: str = sys.executable
 
     @classmethod
     def bake(cls, output: Path, **answers: str) -> "Project":
@@ -111,13 +112,13 @@ class Project:
         self.uv("sync", "--quiet")
 
     def uv(self, *arguments: str | Path, env: dict[str, str] | None = None, check: bool = True):
-        return run("uv", *arguments, cwd=self.path, env={"UV_PYTHON": sys.executable} | (env or {}), check=check)
+        return run("uv", *arguments, cwd=self.path, env={"UV_PYTHON": self.python} | (env or {}), check=check)
 
     def execute(self, *command: str, env: dict[str, str] | None = None, check: bool = True):
         """Run a command of the project's environment, which `uv run` uses as well."""
         program = self.path / ".venv" / "bin" / command[0]
         path = os.pathsep.join([str(program.parent), clean_environment()["PATH"]])
-        tools = {"PATH": path, "UV_PYTHON": sys.executable}
+        tools = {"PATH": path, "UV_PYTHON": self.python}
         return run(program, *command[1:], cwd=self.path, env=tools | (env or {}), check=check)
 
     def manage(self, *arguments: str, env: dict[str, str] | None = None, check: bool = True):

@@ -1,6 +1,7 @@
 """Every answer and every pair of answers: exactly the files that were asked for, without a trace of the rest."""
 
 import ast
+import json
 import os
 import re
 import stat
@@ -36,29 +37,19 @@ ALWAYS = set(
     .dockerignore .editorconfig .env .env.example .gitattributes .gitignore .pre-commit-config.yaml
     Dockerfile LICENSE README.md gunicorn.conf.py justfile manage.py pyproject.toml
     apps/__init__.py
-    apps/edge/__init__.py apps/edge/files.py
-    apps/health/__init__.py apps/health/checks.py apps/health/middleware.py apps/health/readiness.py
-    apps/observability/__init__.py apps/observability/apps.py apps/observability/logs.py apps/observability/mail.py
-    apps/observability/middleware.py apps/observability/request_ids.py apps/observability/sentry.py
-    apps/observability/sentry_integration.py
-    apps/operations/__init__.py apps/operations/apps.py apps/operations/checks.py
-    apps/operations/management/__init__.py apps/operations/management/commands/__init__.py
-    apps/operations/management/commands/migrate.py
     apps/pages/__init__.py apps/pages/urls.py apps/pages/views.py
-    apps/security/__init__.py apps/security/content_types.py apps/security/guessing.py
-    apps/security/middleware.py
     apps/users/__init__.py apps/users/admin.py apps/users/hashers.py apps/users/migrations/__init__.py
     config/__init__.py config/env.py config/serve.py config/server.py config/urls.py
     config/settings/__init__.py config/settings/base.py config/settings/development.py
     config/settings/production.py config/settings/testing.py
+    core/__init__.py core/apps.py core/bodies.py core/checks.py core/guessing.py core/health.py core/logs.py
+    core/mail.py core/middleware.py core/proxies.py core/sentry.py core/sessions.py
     docs/operations.md locale/.gitkeep
     static/css/site.css static/favicon.ico static/favicon.svg
     templates/400.html templates/403.html templates/403_csrf.html templates/404.html templates/429.html
     templates/500.html templates/base.html templates/error.html templates/home.html templates/robots.txt templates/security.txt
-    tests/conftest.py tests/test_development_settings.py tests/test_edge.py tests/test_environment.py
-    tests/test_health.py tests/test_migrate.py tests/test_observability.py tests/test_operations.py tests/test_pages.py
-    tests/test_production_settings.py tests/test_security.py tests/test_sentry.py tests/test_server.py
-    tests/test_users.py
+    tests/conftest.py tests/failing_urls.py tests/production.env tests/test_health.py tests/test_login.py
+    tests/test_logs.py tests/test_pages.py tests/test_security.py tests/test_settings.py tests/test_users.py
     """.split()
 )
 API = {
@@ -73,58 +64,39 @@ API = {
     "templates/api/docs.html",
     "tests/test_api.py",
 }
+# What every database server needs.
+SERVER = {
+    "config/databases.py",
+    "config/routers.py",
+    "core/management/__init__.py",
+    "core/management/commands/__init__.py",
+    "core/management/commands/migrate.py",
+    "tests/test_routers.py",
+}
 OWNED = {
-    ("interface", "wsgi"): {
-        "apps/edge/wsgi.py",
-        "apps/security/slow_clients.py",
-        "config/thread_worker.py",
-        "config/wsgi.py",
-        "tests/test_wsgi.py",
-    },
+    ("interface", "wsgi"): {"config/wsgi.py"},
     ("interface", "asgi"): {
-        "apps/edge/asgi.py",
-        "apps/edge/handler.py",
-        "apps/pages/static.py",
-        "apps/security/bodies.py",
         "config/asgi.py",
         "config/uvicorn_worker.py",
+        "core/loop.py",
+        "core/static.py",
         "tests/test_asgi.py",
     },
-    ("database", "postgresql"): {
-        "apps/operations/pool.py",
-        "apps/operations/postgresql/__init__.py",
-        "apps/operations/postgresql/base.py",
-        "compose.yaml",
-        "config/routers.py",
-        "tests/test_pool.py",
-        "tests/test_routers.py",
-    },
-    ("database", "mysql"): {"compose.yaml", "config/routers.py", "tests/test_routers.py"},
+    ("database", "postgresql"): SERVER | {"compose.yaml"},
+    ("database", "mysql"): SERVER | {"compose.yaml"},
     ("database", "sqlite"): {"data/.gitignore"},
-    ("cache", "redis"): {
-        "apps/health/cache_check.py",
-        "apps/operations/cache.py",
-        "compose.yaml",
-        "tests/test_cache.py",
-    },
-    ("cache", "memcached"): {
-        "apps/health/cache_check.py",
-        "apps/operations/cache.py",
-        "apps/operations/memcached.py",
-        "compose.yaml",
-        "tests/test_cache.py",
-    },
-    ("cache", "database"): {
-        "apps/operations/migrations/0001_cache_table.py",
-        "apps/operations/migrations/__init__.py",
-    },
-    ("media_storage", "s3"): {"apps/operations/s3.py", "tests/test_s3.py"},
-    ("media_storage", "gcs"): {"apps/operations/gcs.py", "tests/test_gcs.py"},
-    ("media_storage", "azure"): {"apps/operations/azure.py", "tests/test_azure.py"},
+    ("cache", "redis"): {"compose.yaml", "core/outages.py"},
+    ("cache", "memcached"): {"compose.yaml"},
+    ("cache", "database"): {"core/migrations/0001_cache_table.py", "core/migrations/__init__.py"},
+    ("media_storage", "s3"): {"core/s3.py", "tests/test_storage.py"},
+    ("media_storage", "gcs"): {"core/gcs.py", "tests/test_storage.py"},
+    ("media_storage", "azure"): {"core/azure.py", "tests/test_storage.py"},
     ("media_storage", "filesystem"): {"data/.gitignore"},
     ("task_queue", "database"): {
-        "apps/observability/task_ids.py",
-        "apps/operations/management/commands/db_worker.py",
+        "core/management/__init__.py",
+        "core/management/commands/__init__.py",
+        "core/management/commands/db_worker.py",
+        "core/task_ids.py",
         "apps/users/apps.py",
         "apps/users/tasks.py",
         "apps/users/welcome.py",
@@ -134,13 +106,12 @@ OWNED = {
         "tests/test_tasks.py",
     },
     ("task_queue", "celery"): {
-        "apps/operations/tasks.py",
+        "core/tasks.py",
         "apps/users/apps.py",
         "apps/users/tasks.py",
         "apps/users/welcome.py",
         "compose.yaml",
         "config/celery.py",
-        "config/celery_pool.py",
         "templates/mail/welcome.txt",
         "tests/test_celery.py",
         "tests/test_tasks.py",
@@ -156,16 +127,14 @@ OWNED = {
     },
     ("api", "ninja"): API | {"apps/api/endpoints.py", "apps/api/security.py", "apps/api/users.py"},
     ("metrics", "prometheus"): {
-        "apps/observability/metrics.py",
-        "config/metrics_server.py",
+        "core/metrics.py",
         "deploy/grafana/dashboard.json",
         "deploy/prometheus/alerts.yaml",
         "deploy/prometheus/alerts_test.yaml",
         "tests/test_metrics.py",
     },
     ("metrics", "opentelemetry"): {
-        "apps/observability/outages.py",
-        "apps/observability/telemetry.py",
+        "core/telemetry.py",
         "tests/test_telemetry.py",
     },
     ("login", "username"): {"apps/users/migrations/0001_initial.py", "apps/users/models.py"},
@@ -176,8 +145,8 @@ OWNED = {
         "apps/users/models/emails.py",
         "tests/test_email_login.py",
     },
-    ("ci", "github"): {".github/dependabot.yml", ".github/workflows/ci.yml", "tests/production.env"},
-    ("ci", "gitlab"): {".gitlab-ci.yml", "renovate.json", "tests/production.env"},
+    ("ci", "github"): {".github/dependabot.yml", ".github/workflows/ci.yml"},
+    ("ci", "gitlab"): {".gitlab-ci.yml", "renovate.json"},
 }
 # What only a project with that answer may speak of.
 TRACES = {
@@ -215,6 +184,10 @@ SHARED_TRACES = {
 # What no project without an API may speak of.
 API_TRACES = r"\bAPI\b|apps\.api|apps/api|\bcors|openapi|swagger|access.?token"
 
+# One worker of the test run bakes a project and keeps it for all of its tests.
+BAKES = [pytest.param(row, id=describe(row), marks=pytest.mark.xdist_group(describe(row))) for row in PAIRWISE]
+every_bake = pytest.mark.parametrize("answers", BAKES)
+
 
 def test_pairs_are_all_covered():
     covered = {frozenset(pair) for row in PAIRWISE for pair in all_pairs() if pair <= set(row.items())}
@@ -222,7 +195,7 @@ def test_pairs_are_all_covered():
     assert {question for row in PAIRWISE for question in row} == set(CHOICES)
 
 
-@pytest.mark.parametrize("answers", PAIRWISE, ids=describe)
+@every_bake
 def test_files_are_exactly_those_asked_for(bake, answers):
     expected = set(ALWAYS)
     for (question, answer), paths in OWNED.items():
@@ -231,7 +204,7 @@ def test_files_are_exactly_those_asked_for(bake, answers):
     assert bake(**answers).files() == expected
 
 
-@pytest.mark.parametrize("answers", PAIRWISE, ids=describe)
+@every_bake
 def test_nothing_of_the_template_or_of_other_answers_is_left(bake, answers):
     project = bake(**answers)
     for path in sorted(project.files()):
@@ -328,14 +301,21 @@ def test_secrets_are_fresh_and_private(tmp_path):
     assert len(texts) == 2
 
 
-def test_env_example_names_the_required_variables(bake):
-    for answers in PAIRWISE:
-        text = (bake(**answers).path / ".env.example").read_text()
-        assert "DJANGO_ALLOWED_HOSTS" in text
-        assert ("CACHE_URL" in text) == (answers["cache"] != "database")
-        assert ("AWS_STORAGE_BUCKET_NAME" in text) == (answers["media_storage"] == "s3")
-        assert ("GS_BUCKET_NAME" in text) == (answers["media_storage"] == "gcs")
-        assert ("AZURE_ACCOUNT_NAME" in text) == ("AZURE_CONTAINER" in text) == (answers["media_storage"] == "azure")
+def test_project_names_its_version_and_keeps_updates_from_its_secrets(bake):
+    version = json.loads((TEMPLATE / "cookiecutter.json").read_text())["_template_version"]
+    text = (bake().path / "pyproject.toml").read_text()
+    assert text.startswith(f"# Version {version} of the template.")
+    assert tomllib.loads(text)["tool"]["cruft"] == {"skip": [".env", ".git"]}
+
+
+@every_bake
+def test_env_example_names_the_required_variables(bake, answers):
+    text = (bake(**answers).path / ".env.example").read_text()
+    assert "DJANGO_ALLOWED_HOSTS" in text
+    assert ("CACHE_URL" in text) == (answers["cache"] != "database")
+    assert ("AWS_STORAGE_BUCKET_NAME" in text) == (answers["media_storage"] == "s3")
+    assert ("GS_BUCKET_NAME" in text) == (answers["media_storage"] == "gcs")
+    assert ("AZURE_ACCOUNT_NAME" in text) == ("AZURE_CONTAINER" in text) == (answers["media_storage"] == "azure")
 
 
 def test_defaults_are_the_first_answers(bake):

@@ -97,6 +97,19 @@ def test_both_platforms_run_the_same_commands(bake, database):
     assert len(jobs["github"]) == len(jobs["gitlab"]) == 3
 
 
+@pytest.mark.parametrize("ci", WORKFLOWS)
+def test_every_job_says_what_to_do_where_the_lock_file_is_missing(bake, tmp_path, ci):
+    first = [commands[0] for commands, _ in list_jobs(bake(ci=ci).path, ci).values()]
+    assert len(first) == 3
+    for command in first:
+        result = run("sh", "-ec", command, cwd=tmp_path, check=False)
+        assert result.returncode == 1
+        assert result.stdout == "uv.lock is missing, so run uv sync and commit the file\n"
+    (tmp_path / "uv.lock").touch()
+    for command in first:
+        run("sh", "-ec", command, cwd=tmp_path)
+
+
 def test_one_version_of_uv_and_of_python(bake):
     for ci, path in WORKFLOWS.items():
         project = bake(ci=ci).path

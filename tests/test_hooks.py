@@ -143,7 +143,7 @@ def test_optional_step_that_fails_warns_and_costs_nothing(tmp_path):
 
 def test_hooks_are_short_and_need_the_standard_library_alone():
     sources = [hook.read_text(encoding="utf-8") for hook in HOOKS]
-    assert sum(len(source.splitlines()) for source in sources) <= 150
+    assert sum(len(source.splitlines()) for source in sources) <= 175
     for source in sources:
         for node in ast.walk(ast.parse(source)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

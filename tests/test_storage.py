@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.bakery import Project, production_environment
+from tests.test_kit import run_kit
 
 STORES = ["s3", "gcs", "azure"]
 
@@ -85,3 +86,8 @@ def test_an_upload_lives_in_a_real_store(store, services):
     if name == "azure":
         # Azurite 3.35 cannot check the SDK's newest form of a delegated signature: it lets nobody in.
         assert (seen["unsigned"], seen["shown"]) == ([403, 0], True)
+
+
+@pytest.mark.xdist_group("storage")
+def test_the_back_end_keeps_its_promises(store):
+    run_kit(store, store.answers["media_storage"])

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import tomllib
 
 import pytest
@@ -52,6 +53,13 @@ def test_readme_names_every_question_and_answer():
         assert f"`{question}`" in rows, f"README.md has no row for {question}"
         for answer in CHOICES.get(question, []):
             assert f"`{answer}`" in rows[f"`{question}`"], f"README.md does not name {question}={answer}"
+
+
+def test_changelog_begins_with_the_version_that_projects_are_given():
+    newest = re.search(r"^## (\d+\.\d+\.\d+)\b", (TEMPLATE / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    settings = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+    metadata = tomllib.loads((TEMPLATE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert newest[1] == settings["_template_version"] == metadata["version"]
 
 
 def test_scripts_are_sound():

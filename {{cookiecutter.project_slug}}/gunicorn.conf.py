@@ -1,4 +1,4 @@
-"""Gunicorn's configuration, which `gunicorn` finds by its name.
+"""The configuration of Gunicorn, which finds this file by its name.
 
 https://docs.gunicorn.org/en/stable/settings.html
 """
@@ -15,7 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 # %if cookiecutter.interface == "asgi" and cookiecutter.database == "postgresql"
 def worker_exit(server, worker):
-    """End the connections of the pool in order."""
+    """Close the connections of the pool."""
     from django.db import connections
 
     for connection in connections.all(initialized_only=True):
@@ -34,16 +34,16 @@ worker_class = "config.uvicorn_worker.Worker"
 # %endif
 workers = server.WORKERS
 bind = f"{server.HOST}:{server.PORT}"
-# The application is loaded once and its memory is shared by the workers.
+# Load the application once: the workers share its memory.
 preload_app = True
 logconfig_dict = settings.LOGGING
 
-# A worker that is silent for so many seconds is replaced.
+# Seconds after which a worker that gives no sign of life is replaced.
 timeout = 30
 graceful_timeout = server.GRACEFUL_TIMEOUT
 keepalive = server.KEEPALIVE
 # %if cookiecutter.interface == "wsgi" and cookiecutter.metrics != "prometheus"
-# A worker is replaced after so many requests, which bounds what a leak can take.
+# Replace a worker after so many requests: a memory leak stays small.
 max_requests = 100_000
 max_requests_jitter = 20_000
 # %endif
@@ -52,6 +52,6 @@ max_requests_jitter = 20_000
 # https://docs.gunicorn.org/en/stable/faq.html#blocking-os-fchmod
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
-# core.proxies reads what a proxy says of the client; no header changes the path.
+# core.proxies reads the headers of the proxy; no header changes the path.
 forwarded_allow_ips = ""
 forwarder_headers = ""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command-line utility, with the development settings unless DJANGO_SETTINGS_MODULE says otherwise."""
+"""Django's commands, with the settings in DJANGO_SETTINGS_MODULE or development's."""
 
 import os
 import sys

@@ -24,7 +24,7 @@ def test_readiness_answers_in_a_black_hole(project, env, start, report):
 
 @only_wsgi
 def test_readiness_that_waits_for_the_database_is_noticed(project, env, start, break_promise):
-    broken = break_promise("apps/health/readiness.py", "DEADLINE_S = 1.5", "DEADLINE_S = 3.0")
+    broken = break_promise("core/health.py", "DEADLINE_S = 1.0, 1.5", "DEADLINE_S = 1.0, 3.0")
     with BlackHole() as hole, pytest.raises(AssertionError, match="waited"):
         drill(start(broken, env | {"DATABASE_URL": lead_into(hole, env)}, workers=1))
 

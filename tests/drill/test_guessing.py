@@ -29,7 +29,7 @@ def test_guessing_is_locked_out(project, env, start, tmp_path, report):
 @only_wsgi
 def test_attempts_that_the_cache_counts_are_noticed(project, env, start, tmp_path, break_promise):
     handler = "axes.handlers.cache.AxesCacheHandler"
-    broken = break_promise("config/settings/base.py", "apps.security.guessing.GuessingHandler", handler)
+    broken = break_promise("config/settings/base.py", "core.guessing.GuessingHandler", handler)
     with Redis(tmp_path / "cache") as cache, pytest.raises(AssertionError, match="alan was not locked out"):
         drill(broken, env | {"CACHE_URL": cache.url}, start, cache)
 

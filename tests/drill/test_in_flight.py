@@ -22,7 +22,7 @@ def test_requests_in_flight_are_completed(project, env, start, services, report)
 
 @only_wsgi
 def test_requests_that_are_cut_off_are_noticed(project, env, start, services, break_promise):
-    broken = break_promise("gunicorn.conf.py", "graceful_timeout = server.GRACEFUL_TIMEOUT_S", "graceful_timeout = 1")
+    broken = break_promise("gunicorn.conf.py", "graceful_timeout = server.GRACEFUL_TIMEOUT", "graceful_timeout = 1")
     with pytest.raises(AssertionError, match="cut off"):
         drill(start(broken, env), services.postgresql, env)
 

@@ -1,6 +1,6 @@
 """Migrations: four instances migrate an empty database at the same moment.
 
-Each migration runs once and all four end well. One that fails is named in a line, and leaves no lock behind.
+Each migration runs once and all four end well. One that fails ends with Django's own error, and leaves no lock behind.
 """
 
 import re
@@ -44,15 +44,8 @@ def test_four_migrate_at_the_same_moment(project, env, database, tmp_path, repor
     report(drill(project, env | IMPATIENT | {"DATABASE_URL": database.create_database()}, tmp_path))
 
 
-@only_wsgi
-def test_four_migrate_one_file_at_the_same_moment(project, env, tmp_path):
-    # As in development, whatever serves production.
-    settings = {"DJANGO_SETTINGS_MODULE": "config.settings.development"}
-    drill(project, env | settings | {"DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}, tmp_path)
-
-
 @every_interface_and_server
-def test_a_migration_that_fails_is_named_in_one_line_and_leaves_no_lock(project, env, database):
+def test_a_migration_that_fails_ends_with_an_error_and_leaves_no_lock(project, env, database):
     url = database.create_database()
     name = url.rpartition("/")[2]
     database.query("CREATE TABLE django_session (in_the_way integer)", name)
@@ -60,10 +53,8 @@ def test_a_migration_that_fails_is_named_in_one_line_and_leaves_no_lock(project,
     failed = project.manage("migrate", env=env | {"DATABASE_URL": url}, check=False)
 
     assert failed.returncode == 1
-    end = "was undone" if project.answers["database"] == "postgresql" else "may be applied in part"
-    error = rf"CommandError: sessions.0001_initial failed and {end}: \w+Error: .*django_session.* already exists.*\n"
-    assert re.fullmatch(error, failed.stderr), failed.stderr
-    assert "Applying sessions.0001_initial... FAILED\n" in failed.stdout
+    assert "Applying sessions.0001_initial..." in failed.stdout
+    assert re.search(r"\w+Error: .*django_session.* already exists", failed.stderr), failed.stderr
 
     database.query("DROP TABLE django_session", name)
     assert WAITING not in project.manage("migrate", env=env | {"DATABASE_URL": url}).stdout
@@ -72,7 +63,7 @@ def test_a_migration_that_fails_is_named_in_one_line_and_leaves_no_lock(project,
 @only_wsgi
 def test_instances_that_all_migrate_are_noticed(project, env, database, tmp_path, break_promise):
     broken = break_promise(
-        "apps/operations/management/commands/migrate.py", "if only_looks else only_one(connection)", ""
+        "core/management/commands/migrate.py", "if only_looks or connection.vendor not in LOCKS:", "if True:"
     )
     with pytest.raises(AssertionError, match="ended with 1"):
         drill(broken, env | {"DATABASE_URL": database.create_database()}, tmp_path)

@@ -28,7 +28,7 @@ def test_a_flood_of_probes_costs_a_query_a_second(project, env, start, services,
 
 @only_wsgi
 def test_a_query_for_each_probe_is_noticed(project, env, start, services, break_promise):
-    broken = break_promise("apps/health/readiness.py", "LIFETIME_S = 1.0", "LIFETIME_S = 0.0")
+    broken = break_promise("core/health.py", "DEADLINE_S = 1.0, 1.5", "DEADLINE_S = 0.0, 1.5")
     log_statements(services.postgresql, env)
     with pytest.raises(AssertionError, match="queries"):
         drill(start(broken, env, workers=WORKERS), services.postgresql)

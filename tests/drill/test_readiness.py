@@ -20,7 +20,7 @@ def test_readiness_follows_the_database(project, env, start, database, report):
 
 @only_wsgi
 def test_readiness_that_asks_nobody_is_noticed(project, env, start, database, break_promise):
-    broken = break_promise("apps/health/checks.py", "    close_old_connections()\n    try:", "    return\n    try:")
+    broken = break_promise("core/health.py", "    close_old_connections()\n    try:", "    return\n    try:")
     with pytest.raises(AssertionError, match="still ready"):
         drill(start(broken, env), database)
 

@@ -48,7 +48,7 @@ def test_no_secret_gets_out(project, env, start, start_worker, database, tmp_pat
 @only_wsgi
 def test_a_query_string_in_the_log_is_noticed(project, env, start, start_worker, database, tmp_path, break_promise):
     broken = break_promise(
-        "apps/observability/middleware.py", "printable(request.path,", "printable(request.get_full_path(),"
+        "core/logs.py", "printable(request.path)", "printable(request.get_full_path())"
     )
     with (
         Redis(tmp_path / "cache", token_hex()) as cache,

@@ -31,27 +31,21 @@ def test_an_error_arrives_without_the_person(project, env, start, tmp_path, repo
 
 @only_wsgi
 def test_an_event_that_is_sent_as_it_is_is_noticed(project, env, start, tmp_path, break_promise):
-    broken = break_promise("apps/observability/sentry.py", "        before_send=scrub,\n", "")
+    broken = break_promise("core/sentry.py", "        before_send=scrub,\n", "")
     with pytest.raises(AssertionError, match="request id"):
         drill(broken, env, start, tmp_path)
 
 
 @only_wsgi
 def test_a_query_string_that_is_sent_is_noticed(project, env, start, tmp_path, break_promise):
-    add = '"method": request.method,'
-    break_promise(
-        "apps/observability/sentry_integration.py", add, f'{add} "query_string": request.META["QUERY_STRING"],'
-    )
-    broken = break_promise("apps/observability/sentry.py", '"data", "query_string", ', '"data", ')
+    broken = break_promise("core/sentry.py", '    event["request"] = {\n', '    event["request"] = {**request,\n')
     with pytest.raises(AssertionError, match="s3cret was sent"):
         drill(broken, env, start, tmp_path)
 
 
 @only_wsgi
 def test_queries_that_are_not_recorded_are_noticed(project, env, start, tmp_path, break_promise):
-    broken = break_promise(
-        "apps/observability/sentry_integration.py", "        connection_created.connect(watch_connection)\n", ""
-    )
+    broken = break_promise("core/sentry.py", "traces_sampler=sample,", "traces_sampler=lambda context: 0,")
     with pytest.raises(AssertionError, match="no query was recorded"):
         drill(broken, env, start, tmp_path)
 
@@ -65,7 +59,7 @@ def test_a_sentry_that_is_away_slows_nobody(project, env, start, tmp_path, repor
 @only_wsgi
 def test_a_client_that_waits_is_noticed(project, env, start, tmp_path, break_promise):
     waits = "before_send=lambda event, hint: __import__('time').sleep(6),"
-    broken = break_promise("apps/observability/sentry.py", "before_send=scrub,", waits)
+    broken = break_promise("core/sentry.py", "before_send=scrub,", waits)
     with (
         SentrySink(tmp_path / "sentry") as sink,
         BlackHole() as hole,

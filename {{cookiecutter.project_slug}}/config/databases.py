@@ -5,7 +5,7 @@ https://docs.djangoproject.com/en/stable/ref/databases/
 
 from typing import Any
 
-# Seconds: while the database is away a request is held up for so long.
+# Seconds that a request waits for a database that is down.
 CONNECT_TIMEOUT_S = 2
 
 
@@ -18,7 +18,7 @@ def postgresql_options(
     read_only: bool,
     pool_max_size: int,
 ) -> dict[str, Any]:
-    """Return OPTIONS for psycopg, with what the URL has ``given``.
+    """Return OPTIONS for psycopg; ``given`` are the options of the URL.
 
     The session's own settings come last: the URL must not lift a timeout.
     """
@@ -33,13 +33,13 @@ def postgresql_options(
         "min_size": 1,
         "max_size": pool_max_size,
         "timeout": CONNECT_TIMEOUT_S,
-        # A connection is tried each second: by itself the pool waits ever longer.
+        # Try to connect each second: the pool's own pauses grow longer and longer.
         "reconnect_timeout": 1,
     }
     return {
         "application_name": name,
         "connect_timeout": CONNECT_TIMEOUT_S,
-        # A peer that no longer answers is given up after 15 s, not 15 minutes.
+        # Give up a peer that no longer answers after 15 s, not 15 minutes.
         "tcp_user_timeout": 15_000,
         "keepalives_idle": 30,
         **given,
@@ -51,12 +51,12 @@ def postgresql_options(
 def mysql_options(
     given: dict[str, Any], statement_timeout_s: int, *, read_only: bool
 ) -> dict[str, Any]:
-    """Return OPTIONS for mysqlclient, with what the URL has ``given``.
+    """Return OPTIONS for mysqlclient; ``given`` are the options of the URL.
 
     The session's own settings come last: the URL must not lift a timeout.
     """
-    # Only MySQL reads the first comment and counts in milliseconds, only MariaDB the
-    # second and counts in seconds. Before 11.1 MariaDB has the old name of the third.
+    # Only MySQL reads the first comment; it counts in milliseconds. Only MariaDB reads
+    # the second; it counts in seconds, and before 11.1 it has only tx_read_only.
     session = (
         "sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
         ", innodb_lock_wait_timeout = 10, wait_timeout = 28800"
@@ -73,7 +73,7 @@ def mysql_options(
         "init_command": f"SET {session}",
     }
     if statement_timeout_s:
-        # A peer that no longer answers is given up soon after its statement.
+        # Give up a peer that does not answer soon after the end of its statement.
         options["read_timeout"] = statement_timeout_s + 5
     return options
 # %endif

@@ -1,4 +1,4 @@
-"""Read the environment through django-environ; tell all that is wrong in one report.
+"""Read the environment through django-environ; report all problems at once.
 
 Three things differ from https://django-environ.readthedocs.io/: ``NAME_FILE`` may name
 a file that holds the value of ``NAME``, a value is taken literally, and a problem is
@@ -55,10 +55,10 @@ class Env(environ.Env):
     def get_value(
         self, var: str, cast: Any = None, default: Any = NOTSET, **options: Any
     ) -> Any:
-        """Return the value of a variable; every reader of django-environ comes by here.
+        """Return the value of a variable; every reader of django-environ calls this.
 
-        One without a default is required, and may hold neither nothing nor a
-        placeholder. A problem gives an empty value of the same type, or the default.
+        A variable without a default is required: it must not be empty or hold a
+        placeholder. After a problem return the default, or an empty value of the type.
         """
         required = default is NOTSET
         cast = cast if required or default is None else cast or type(default)
@@ -74,18 +74,18 @@ class Env(environ.Env):
         return default if not required else [] if cast is list else ""
 
     def require(self, name: str, condition: object, otherwise: str) -> None:
-        """Note a problem unless the condition holds; the first of a variable stays."""
+        """Note a problem unless the condition holds; keep a variable's first one."""
         if not condition:
             self.problems.setdefault(name, otherwise)
 
     def db_url(self, var: str, default: Any = NOTSET) -> dict[str, Any]:
-        """Return a DATABASES entry for a URL; an empty one where none can be made."""
+        """Return the DATABASES entry of a URL; an empty one if the URL is malformed."""
         text = self.str(var, default=default)
         scheme, _, rest = text.partition("://")
         try:
             url = f"{DATABASE_SCHEMES[scheme.lower()]}://{rest}"
             entry: dict[str, Any] = self.db_url_config(url)
-            # After an unescaped #, / or ? of a password the rest is no name.
+            # An unescaped #, / or ? in the password leaves a malformed name.
             name = r"/.*|:memory:" if url.startswith("sqlite:") else r"[^@/#]+"
             if not urlsplit(url).fragment and re.fullmatch(name, str(entry["NAME"])):
                 return entry
@@ -124,9 +124,10 @@ class Env(environ.Env):
     # %endif
     def mailer(self, var: str, default: str) -> dict[str, Any]:
         """Return a MAILERS entry for a URL with one of MAIL_SCHEMES."""
-        url = urlsplit(self.address(var, *MAIL_SCHEMES, default=default))
+        text = self.address(var, *MAIL_SCHEMES, default=default)
         if var in self.problems:
             return {}
+        url = urlsplit(text)
         port, encryption = MAIL_SCHEMES[url.scheme]
         options = {"host": url.hostname, "port": url.port or port, **encryption}
         if url.username:
@@ -153,7 +154,7 @@ class Env(environ.Env):
             entries = ["0.0.0.0/0", "::/0"] if "*" in listed else listed
             return [str(ip_network(entry, strict=False)) for entry in entries]
         except ValueError:
-            self.require(var, False, "must be networks such as 10.0.0.0/8 and 10.1.2.3")
+            self.require(var, False, "must be addresses or networks such as 10.0.0.0/8")
         return []
 
     def stop_on_problems(self) -> None:
@@ -164,9 +165,9 @@ class Env(environ.Env):
 
 
 def read(name: str) -> str:
-    """Return NAME, or what is in the file that NAME_FILE names, stripped.
+    """Return the value of NAME, or the text of the file in NAME_FILE, stripped.
 
-    Raise ValueError, without the value, where both are set or the file is unreadable.
+    Raise ValueError, without the value, if both are set or the file is unreadable.
     """
     text = os.environ.get(name, "").strip()
     file = os.environ.get(f"{name}_FILE", "").strip()
@@ -175,7 +176,7 @@ def read(name: str) -> str:
     try:
         return Path(file).read_text(encoding="utf-8").strip() if file else text
     except (OSError, UnicodeDecodeError):
-        raise ValueError(f"cannot be read from what {name}_FILE names") from None
+        raise ValueError(f"cannot be read from the file of {name}_FILE") from None
 
 
 def parse(text: str, cast: Any) -> Any:

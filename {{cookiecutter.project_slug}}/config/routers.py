@@ -1,4 +1,4 @@
-"""Keeps writes and migrations on the primary database where DATABASE_REPLICA_URL names a read replica."""
+"""Keep writes and migrations on the primary database, if there is a read replica."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from django.db.models import Model
 
 
 class ReplicaRouter:
-    """Reads go to the replica where the code asks for it: ``Model.objects.using("replica")``.
+    """Read from the replica only where the code asks: ``objects.using("replica")``.
 
-    A replica lags behind, so it is never chosen for a read that has to see what was just written.
+    A replica lags behind: a page after a form might not show the new row.
     https://docs.djangoproject.com/en/stable/topics/db/multi-db/
     """
 

@@ -1,7 +1,7 @@
 """Start the server: `python -m config.serve`.
 
 `gunicorn` alone starts the same server, but it reads some variables before its
-configuration file, and answers a malformed one with a traceback that shows it.
+configuration file: a malformed one ends in a traceback that shows the value.
 """
 
 import logging.config

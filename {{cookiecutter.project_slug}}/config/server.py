@@ -1,4 +1,4 @@
-"""The size of the server and the address that it listens on."""
+"""The address of the server, the number of its processes, its timeouts."""
 
 import os
 from math import ceil
@@ -12,7 +12,7 @@ CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 def count_cores() -> int:
     """Return the CPU cores within the container's limit, rounded up; at least 1.
 
-    A container sees all cores of its host; its control group holds its share.
+    A container sees all cores of its host; its control group has the limit.
     https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
     """
     cores = os.cpu_count() or 1
@@ -32,9 +32,9 @@ WORKERS = env.count("WEB_CONCURRENCY", default=2 * count_cores() + 1, minimum=1)
 # %if cookiecutter.interface == "wsgi"
 THREADS = env.count("WEB_THREADS", default=4, minimum=1)
 # %endif
-# Seconds; below the 30 s that an orchestrator waits before it kills.
+# Seconds; less than the 30 s after which an orchestrator kills the process.
 GRACEFUL_TIMEOUT = env.count("GRACEFUL_TIMEOUT", default=25)
-# Seconds; above the idle timeout of load balancers (60 s), so that they close first.
+# Seconds; more than the idle timeout of load balancers (60 s): they close first.
 KEEPALIVE = env.count("KEEPALIVE", default=65)
 # %if cookiecutter.metrics == "prometheus"
 METRICS_PORT = env.count("METRICS_PORT", default=9464, minimum=1, maximum=65535)

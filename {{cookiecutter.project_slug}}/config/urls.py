@@ -1,4 +1,4 @@
-"""The project's URLs. The health endpoints are answered earlier, by core.health."""
+"""The URLs of the project; core.health answers the probes before them."""
 
 from django.conf import settings
 from django.contrib import admin

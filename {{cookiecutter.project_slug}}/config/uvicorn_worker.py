@@ -1,4 +1,4 @@
-"""uvicorn as a worker of Gunicorn, which starts it and replaces it when it hangs.
+"""uvicorn as a worker of Gunicorn, which starts it, and replaces it if it hangs.
 
 https://github.com/Kludex/uvicorn-worker
 """

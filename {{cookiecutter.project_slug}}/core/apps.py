@@ -8,7 +8,7 @@ from django.core.signals import request_finished
 
 
 def end_request(**kwargs: Any) -> None:
-    """A thread that serves again must not log under the old id."""
+    """Forget the id: the thread's next request must not log under it."""
     from core.logs import request_id
 
     request_id.set(None)

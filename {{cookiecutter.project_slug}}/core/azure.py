@@ -17,7 +17,7 @@ class AzureStorage(azure_storage.AzureStorage):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.token_credential = self.token_credential or DefaultAzureCredential()
-        # Seconds: a store that does not answer would hold a request up for minutes.
+        # Seconds. By default a store that does not answer blocks a request for minutes.
         self.client_options = {
             "connection_timeout": 2,
             "read_timeout": 10,

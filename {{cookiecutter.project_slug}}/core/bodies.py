@@ -1,4 +1,4 @@
-"""Refuse a body that is too large before anything reads it."""
+"""Refuse a request body that is too large before anything reads it."""
 
 from http import HTTPStatus
 
@@ -10,16 +10,16 @@ from core.middleware import before
 
 @before
 def body_middleware(request: HttpRequest) -> HttpResponse | None:
-    """Answer 413 above REQUEST_MAX_BODY_SIZE, and 411 where no length is told.
+    """Answer 413 above REQUEST_MAX_BODY_SIZE, and 411 to a body without a length.
 
-    Django takes a body without a length for empty (WSGI), or reads it without a limit.
+    Without a length a body looks empty to the view, or is read without a limit.
     """
-    length = request.META.get("CONTENT_LENGTH") or ""
-    limit = settings.REQUEST_MAX_BODY_SIZE
+    meta, limit = request.META, settings.REQUEST_MAX_BODY_SIZE
+    length = meta.get("CONTENT_LENGTH") or ""
     if length.isdecimal() and int(length) > limit:
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         text = f"The request is larger than {limit} bytes.\n"
-    elif "HTTP_TRANSFER_ENCODING" in request.META and not length:
+    elif "HTTP_TRANSFER_ENCODING" in meta and not length:
         status = HTTPStatus.LENGTH_REQUIRED
         text = "The request needs a Content-Length.\n"
     else:

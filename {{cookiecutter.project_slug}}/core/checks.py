@@ -1,4 +1,4 @@
-"""What `check --deploy` should say and Django does not.
+"""Warnings that Django's own `check --deploy` does not have.
 
 https://docs.djangoproject.com/en/stable/topics/checks/
 """
@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 
 # Reserved for documentation and tests (RFC 2606).
 EXAMPLES = (".example.com", ".example.net", ".example.org", ".example")
-# Set by platforms that run several instances, or move one to another disk.
+# Platforms that run several instances, or move one to another disk, set these.
 PLATFORMS = (
     "KUBERNETES_SERVICE_HOST",
     "ECS_CONTAINER_METADATA_URI_V4",
@@ -29,12 +29,12 @@ W001 = checks.Warning(
     id="core.W001",
 )
 W002 = checks.Warning(
-    "ALLOWED_HOSTS lets every host in, or names one that is reserved for examples.",
+    "ALLOWED_HOSTS allows every host, or a host that is reserved for examples.",
     hint="Put the real host names into DJANGO_ALLOWED_HOSTS.",
     id="core.W002",
 )
 W003 = checks.Warning(
-    "The database or uploads are on a disk that the platform may replace or multiply.",
+    "The database or uploads are on a disk that the platform may replace or copy.",
     hint="Use a server, or a platform that keeps one instance on one disk.",
     id="core.W003",
 )

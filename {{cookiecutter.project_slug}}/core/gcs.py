@@ -1,4 +1,4 @@
-"""Uploads in Google Cloud Storage, with the credentials that the machine has.
+"""Uploads in Google Cloud Storage, with the credentials of the machine.
 
 https://cloud.google.com/docs/authentication/application-default-credentials
 """
@@ -19,7 +19,7 @@ class GoogleCloudStorage(gcloud.GoogleCloudStorage):
         super().__init__(**options)
         if self.credentials is None:
             self.credentials, self.project_id = google.auth.default(scopes=[SCOPE])
-            # A workload's identity has no key to sign URLs with: Google signs for it,
-            # if its account may create tokens.
+            # A workload's identity has no key to sign URLs: Google signs for it, if its
+            # account may create tokens.
             # https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/signBlob
             self.iam_sign_blob = not isinstance(self.credentials, Signing)

@@ -1,4 +1,4 @@
-"""How django-axes counts wrong passwords.
+"""How django-axes counts wrong passwords: by user, by address, by network.
 
 https://django-axes.readthedocs.io/en/latest/4_configuration.html
 """
@@ -12,12 +12,12 @@ from axes.models import AccessAttempt
 from django.db.models import Sum
 from django.http import HttpRequest
 
-IPV6_PREFIX = 64  # what one household or one server gets
-USERS_PER_ADDRESS = 5  # times the limit of one user lock the whole address out
+IPV6_PREFIX = 64  # the network of one household or one server
+USERS_PER_ADDRESS = 5  # an address may fail so many times as often as one user
 
 
 def client_network(request: HttpRequest) -> str | None:
-    """Return the client's address; of an IPv6 address the network, all of it one's own."""
+    """Return the client's address; for IPv6 its /64 network, which has one owner."""
     try:
         address = ip_address(request.META.get("REMOTE_ADDR", ""))
     except ValueError:
@@ -29,12 +29,12 @@ def client_network(request: HttpRequest) -> str | None:
 
 
 class GuessingHandler(AxesDatabaseHandler):
-    """Also limit one address that tries a few passwords on each of many users."""
+    """Also lock out an address that tries a few passwords on each of many users."""
 
     def get_failures(
         self, request: Any, credentials: dict[str, Any] | None = None
     ) -> int:
-        """Return what counts towards AXES_FAILURE_LIMIT: of this user, or of all."""
+        """Return the failures to compare with AXES_FAILURE_LIMIT."""
         of_user: int = super().get_failures(request, credentials)
         of_address = AccessAttempt.objects.filter(
             ip_address=request.axes_ip_address,

@@ -1,6 +1,6 @@
-"""Liveness, readiness and draining, answered before hosts and redirects are looked at.
+"""Liveness, readiness and draining, answered before Django checks hosts and redirects.
 
-Probes come over plain HTTP and name the host by its address.
+Probes come over plain HTTP, and their Host header is an address.
 https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
 """
 
@@ -22,15 +22,16 @@ from django.db import close_old_connections, connection
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
+from django.utils.module_loading import import_string
 
 from core.logs import begin_request
 
 LIVE, READY = "/health/live/", "/health/ready/"
-# Of an answer: a flood of probes costs one query a second. Of a check: probes commonly
-# wait for 2 s.
+# An answer is used for a second: a flood of probes costs one query a second. A check
+# has 1.5 s: probes commonly wait for 2 s.
 LIFETIME_S, DEADLINE_S = 1.0, 1.5
 
-type Run = tuple[Future[bool], float]  # and the seconds that it may still take
+type Run = tuple[Future[bool], float]  # and the seconds that it has left
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def check_database() -> None:
 
 
 def check_cache() -> None:
-    """Read back what was written, under a key that no other instance uses."""
+    """Write a value and read it back, under a key that no other instance uses."""
     key = f"readiness-{secrets.token_hex(8)}"
     cache.set(key, key, timeout=10)
     if cache.get(key) != key:
@@ -55,7 +56,7 @@ def check_cache() -> None:
 class Check:
     """Run a function in a thread of its own, at most once in LIFETIME_S seconds.
 
-    A server that does not answer at all holds up that one thread, never a request.
+    A server that never answers blocks that one thread, never a request.
     """
 
     def __init__(self, function: Callable[[], None]) -> None:
@@ -66,7 +67,7 @@ class Check:
         self.started = 0.0
 
     def begin(self) -> Run:
-        """Return the newest run; begin one where the last is over and old."""
+        """Return the newest run; start another if that one has ended and is old."""
         with self.lock:
             age = monotonic() - self.started
             if self.newest is None:
@@ -86,12 +87,11 @@ class Check:
                 run.set_result(False)
 
 
-database = Check(check_database)
-# A cache that is a table answers as long as its database does.
-is_table = settings.CACHES["default"]["BACKEND"].endswith(".DatabaseCache")
-CHECKS = {"database": database, "cache": database if is_table else Check(check_cache)}
+paths = settings.READINESS_CHECKS
+by_path = {path: Check(import_string(path)) for path in paths.values()}
+CHECKS = {name: by_path[path] for name, path in paths.items()}
 STATES = {True: "ok", False: "failing"}
-told: dict[str, Any] = {}  # what the log was told last
+told: dict[str, Any] = {}  # the last content that was logged
 
 
 @sync_and_async_middleware
@@ -110,8 +110,7 @@ def health_middleware(
     async def serve_async(request: HttpRequest) -> HttpResponseBase:
         begun = begin_all(request)
         for run, seconds in begun:
-            if not run.done():
-                await asyncio.wait([asyncio.wrap_future(run)], timeout=seconds)
+            await asyncio.wait([asyncio.wrap_future(run)], timeout=seconds)
         return answer(request, begun) or await get_response(request)
 
     return serve_async if iscoroutinefunction(get_response) else serve
@@ -122,20 +121,20 @@ def begin_all(request: HttpRequest) -> list[Run]:
 
 
 def answer(request: HttpRequest, begun: list[Run]) -> JsonResponse | None:
-    """Answer a probe; 503 while the database is down or the instance drains.
+    """Answer a probe; 503 while a check fails or the instance drains.
 
-    Pages do without the cache: its outage is told, and takes no instance away.
+    Pages work without the cache: the answer names its outage, and stays 200.
     """
     if request.path_info not in (LIVE, READY):
         return None
-    headers = {"Cache-Control": "no-store", "X-Request-ID": begin_request(request)}
+    headers = {"Cache-Control": "no-store", "X-Request-ID": begin_request(request.META)}
     content: dict[str, Any] = {"status": "ok"}
     if begun:
         passed = [run.done() and run.result() for run, _ in begun]
         states = {name: STATES[ok] for name, ok in zip(CHECKS, passed, strict=True)}
         if Path(settings.DRAIN_FILE).exists():
             states["drain"] = "failing"
-        if not passed[0] or "drain" in states:
+        if "failing" in [states[name] for name in states if name != "cache"]:
             content["status"] = "unavailable"
         content["checks"] = states
         if content != told:

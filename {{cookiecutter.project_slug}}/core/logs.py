@@ -19,15 +19,15 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 
 from core.middleware import Finish, around
 
-LONGEST = 160  # characters of what a client has sent
+LONGEST = 160  # characters that are logged of a client's text
 SAFE = " !#$&'()*+,/:;<=>?@[]^`{|}~%"  # stands for itself in JSON
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
-def begin_request(request: HttpRequest) -> str:
-    """Take the id that came as X-Request-ID, or make one; it holds in this context."""
-    proposed = request.META.get("HTTP_X_REQUEST_ID", "")
+def begin_request(meta: dict[str, Any]) -> str:
+    """Keep a well-formed X-Request-ID, or make an id; set it for this context."""
+    proposed = meta.get("HTTP_X_REQUEST_ID", "")
     is_usable = re.fullmatch(r"[A-Za-z0-9._-]{1,128}", proposed)
     chosen: str = proposed if is_usable else uuid4().hex
     request_id.set(chosen)
@@ -38,7 +38,8 @@ def begin_request(request: HttpRequest) -> str:
 @contextmanager
 def access_middleware(request: HttpRequest) -> Iterator[Finish]:
     """Set X-Request-ID on the response and write the request's line."""
-    started, chosen = perf_counter(), begin_request(request)
+    meta = request.META
+    started, chosen = perf_counter(), begin_request(meta)
     status = 499  # nginx's status for a client that left before the answer
 
     def finish(response: HttpResponseBase) -> None:
@@ -56,39 +57,39 @@ def access_middleware(request: HttpRequest) -> Iterator[Finish]:
                 "path": printable(request.path),  # no query string: tokens travel there
                 "status": status,
                 "duration_ms": round((perf_counter() - started) * 1000, 1),
-                "remote_addr": request.META.get("REMOTE_ADDR", ""),
-                "user_agent": printable(request.META.get("HTTP_USER_AGENT", "")),
+                "remote_addr": meta.get("REMOTE_ADDR", ""),
+                "user_agent": printable(meta.get("HTTP_USER_AGENT", "")),
             }
             logging.getLogger("access").info("%(method)s %(path)s", line, extra=line)
 
 
 def printable(text: str) -> str:
-    """Return the beginning of what a client has sent, percent-encoded."""
+    """Return the beginning of a client's text, percent-encoded."""
     return quote(text[:LONGEST], SAFE, errors="replace")[:LONGEST]
 
 
 class RequestFilter(logging.Filter):
-    """Add the request id; drop what says nothing that another line does not say."""
+    """Add the request id, shorten the lines about refusals, drop those about probes."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if chosen := request_id.get():
             record.request_id = chosen
         if record.name.startswith("django.security"):
-            # Anybody can make thousands: one short line each, without a traceback.
+            # Anybody can cause thousands: one short line each, without a traceback.
             record.msg = printable(record.getMessage().partition("?")[0])
             record.args, record.exc_info = (), None
-        # Django tells of each probe that is answered with 503.
+        # Django logs each probe that gets a 503.
         request = getattr(record, "request", None)
         return not getattr(request, "path_info", "").startswith("/health/")
 
 
 def json_logging(level: str) -> dict[str, Any]:
-    """Return LOGGING for the name of a level: a JSON object a line on standard output."""
+    """Return LOGGING for a level's name: one JSON object a line on standard output."""
     formatter = {
         "()": "pythonjsonlogger.json.JsonFormatter",
         "fmt": "%(levelname)s %(name)s %(message)s",
         "rename_fields": {"levelname": "level", "name": "logger"},
-        # Django's request would show the query string.
+        # The request of Django's own records would show the query string.
         "reserved_attrs": [*RESERVED_ATTRS, "request", "status_code"],
         "timestamp": True,
     }
@@ -101,13 +102,13 @@ def json_logging(level: str) -> dict[str, Any]:
         "handlers": {"stdout": stdout | {"formatter": "json", "filters": ["request"]}},
         "root": {"handlers": ["stdout"], "level": level},
         "loggers": {
-            # An empty list takes Django's own handlers away.
+            # An empty list removes Django's own handlers.
             "django": {"handlers": [], "level": "NOTSET"},
             # The access line has the status: only errors need a second line.
             "django.request": {"level": "ERROR"},
             # At DEBUG it writes the values of queries.
             "django.db.backends": {"level": "INFO"},
-            # uvicorn's worker copies the handlers of this logger.
+            # The workers' own loggers may copy its handlers.
             "gunicorn.error": {"handlers": ["stdout"], "propagate": False},
         },
     }

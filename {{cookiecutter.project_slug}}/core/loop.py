@@ -1,10 +1,10 @@
-"""Django's own middleware on the event loop: only what may wait goes to a thread.
+"""Django's own middleware on the event loop: only work that may wait uses a thread.
 
-As Django ships it, each hook of each middleware is a hop to a thread and back.
+As Django ships them, each hook of each middleware costs a hop to a thread and back.
 https://docs.djangoproject.com/en/stable/topics/http/middleware/#asynchronous-support
 """
 
-from collections.abc import Awaitable, Callable
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -23,26 +23,26 @@ class OnLoop(MiddlewareMixin):
     """Call process_request and process_response on the loop."""
 
     sync_capable = False
-    get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]  # type: ignore[assignment]
+    get_response: Any
 
     def waits(self, request: HttpRequest) -> bool:
         """Tell whether process_response may wait for a server or a disk."""
         return False
 
-    async def __call__(self, request: HttpRequest) -> HttpResponseBase:  # type: ignore[override]
-        before = getattr(self, "process_request", None)
-        after = getattr(self, "process_response", None)
-        response = before(request) if before else None
-        if response is None:
-            response = await self.get_response(request)
-        if after and self.waits(request):
-            return await sync_to_async(after)(request, response)
-        return after(request, response) if after else response
+    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        before: Any = getattr(self, "process_request", lambda request: None)
+        after: Any = getattr(self, "process_response", lambda _, response: response)
+        response: HttpResponseBase = before(request) or await self.get_response(request)
+        if self.waits(request):
+            response = await sync_to_async(after)(request, response)
+        else:
+            response = after(request, response)
+        return response
 
 
 class SessionMiddleware(OnLoop, sessions.SessionMiddleware):
     def waits(self, request: HttpRequest) -> bool:
-        """A session that has changed is saved."""
+        """A session that has changed is saved to the database or the cache."""
         return settings.SESSION_SAVE_EVERY_REQUEST or request.session.modified
 
 
@@ -57,8 +57,8 @@ class AuthenticationMiddleware(OnLoop, auth.AuthenticationMiddleware):
 class MessageMiddleware(OnLoop, messages.MessageMiddleware):
     def waits(self, request: HttpRequest) -> bool:
         """Messages that were read or added are kept in the session."""
-        storage = get_messages(request)
-        return storage.used or storage.added_new
+        storage: Any = get_messages(request)
+        return bool(storage.used or storage.added_new)
 
 
 class ContentSecurityPolicyMiddleware(OnLoop, csp.ContentSecurityPolicyMiddleware):

@@ -1,4 +1,4 @@
-"""Mail errors to DJANGO_ADMINS."""
+"""Mail errors to the addresses in DJANGO_ADMINS."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 class AdminMailHandler(logging.Handler):
     """Send at most one mail a minute, in a thread: no request waits for a mail server.
 
-    Unlike Django's own handler it leaves out headers, cookies and form fields.
+    Unlike the mails of Django's handler they hold no header, cookie or form field.
     """
 
     next_mail = 0.0
@@ -35,5 +35,5 @@ class AdminMailHandler(logging.Handler):
 def send(subject: str, body: str) -> None:
     try:
         mail_admins(subject, body)
-    except Exception as error:  # noqa: BLE001 - whatever a mail server does
+    except Exception as error:  # noqa: BLE001 - any error of a mail server
         logger.warning("an error could not be mailed: %s", type(error).__name__)

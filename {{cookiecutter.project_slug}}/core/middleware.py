@@ -1,4 +1,4 @@
-"""Make middleware of plain functions, for both interfaces.
+"""Turn plain functions into middleware, both synchronous and asynchronous.
 
 https://docs.djangoproject.com/en/stable/topics/http/middleware/
 """
@@ -17,9 +17,9 @@ type Finish = Callable[[HttpResponseBase], None]
 
 
 def before(look: Callable[[HttpRequest], HttpResponseBase | None]) -> Middleware:
-    """Answer with what a function returns of the request, if anything.
+    """Answer with the response of a function; None lets the request pass.
 
-    The function must not wait: under ASGI it is called on the event loop.
+    The function must not wait: it may be called on an event loop.
     """
 
     @sync_and_async_middleware
@@ -38,9 +38,10 @@ def before(look: Callable[[HttpRequest], HttpResponseBase | None]) -> Middleware
 def around(
     context: Callable[[HttpRequest], AbstractContextManager[Finish]],
 ) -> Middleware:
-    """Serve within a context, which gives a function that is handed the response.
+    """Serve a request within a context manager, which yields a function.
 
-    It is not called where there is no response, as when a client leaves under ASGI.
+    The function gets the response. It is not called if there is none: a client that
+    leaves may cancel its request.
     """
 
     @sync_and_async_middleware

@@ -1,4 +1,4 @@
-"""Believe what a proxy says of the client, where one of ours says it.
+"""Believe the X-Forwarded-* headers of our own proxies, and of nobody else.
 
 https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/X-Forwarded-For
 """
@@ -11,30 +11,23 @@ from django.http import HttpRequest
 
 from core.middleware import before
 
-FORWARDED_HEADERS = (
-    "HTTP_FORWARDED",
-    "HTTP_X_FORWARDED_FOR",
-    "HTTP_X_FORWARDED_HOST",
-    "HTTP_X_FORWARDED_PORT",
-    "HTTP_X_FORWARDED_PROTO",
-)
+FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_")
 
 
 @before
 def trusted_proxy_middleware(request: HttpRequest) -> None:
-    """Make REMOTE_ADDR the client; drop X-Forwarded-* where no proxy of ours sent it."""
+    """Set REMOTE_ADDR to the client; drop X-Forwarded-* unless our proxy sent it."""
     meta = request.META
-    peer = meta.get("REMOTE_ADDR", "")
-    if not is_trusted(peer):
-        for header in FORWARDED_HEADERS:
-            meta.pop(header, None)
-    elif forwarded_for := meta.get("HTTP_X_FORWARDED_FOR"):
-        meta["REMOTE_ADDR"] = client_address(peer, forwarded_for)
+    if not is_trusted(meta.get("REMOTE_ADDR", "")):
+        for name in [name for name in meta if name.startswith(FORWARDED)]:
+            del meta[name]
+    elif client := client_address(meta.get("HTTP_X_FORWARDED_FOR", "")):
+        meta["REMOTE_ADDR"] = client
 
 
 @lru_cache(maxsize=1024)
 def is_trusted(address: str) -> bool:
-    """Tell whether a proxy of ours has the address; "" is a Unix socket's other end."""
+    """Tell whether an address is that of our proxy; "" is a peer on a Unix socket."""
     if not address:
         return True
     try:
@@ -44,23 +37,21 @@ def is_trusted(address: str) -> bool:
     return any(ip in ip_network(network) for network in settings.FORWARDED_ALLOW_IPS)
 
 
-def client_address(peer: str, forwarded_for: str) -> str:
-    """Return the last entry that no proxy of ours has written.
+def client_address(forwarded_for: str) -> str:
+    """Return the entry that the outermost of our proxies wrote; "" if it is unusable.
 
-    Everything to the left of it is what the client itself has sent: it proves nothing.
+    The client itself may have sent the entries further left: they prove nothing.
     """
-    client = peer
-    for entry in reversed(forwarded_for.split(",")):
-        try:
-            client = str(read_address(entry.strip()))
-        except ValueError:
-            break
-        if not is_trusted(client):
-            break
-    return client
+    entries = forwarded_for.split(",")
+    if not 0 < settings.TRUSTED_PROXIES <= len(entries):
+        return ""
+    try:
+        return str(read_address(entries[-settings.TRUSTED_PROXIES].strip()))
+    except ValueError:
+        return ""
 
 
 def read_address(text: str) -> IPv4Address | IPv6Address:
-    """Read an address; ::ffff:10.0.0.1 is 10.0.0.1. Raise ValueError elsewhere."""
+    """Return an address; ::ffff:10.0.0.1 is 10.0.0.1. Raise ValueError for others."""
     address = ip_address(text)
     return getattr(address, "ipv4_mapped", None) or address

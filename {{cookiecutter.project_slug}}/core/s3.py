@@ -1,4 +1,4 @@
-"""Uploads in an S3-compatible store; a slow store holds no request up for minutes."""
+"""Uploads in an S3-compatible store, which cannot block a request for minutes."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ class S3Storage(s3.S3Storage):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        # Seconds and attempts. Here, because settings would import botocore in every
-        # command, which takes 0.25 s.
+        # Seconds and attempts. In the settings every command would import botocore,
+        # which takes 0.25 s.
         impatient = Config(
             connect_timeout=2,
             read_timeout=10,

@@ -1,4 +1,4 @@
-"""Send errors to Sentry, where a DSN is set, without what identifies a person.
+"""Send errors to Sentry, if a DSN is set, and leave personal data out.
 
 https://docs.sentry.io/platforms/python/integrations/django/
 """
@@ -23,14 +23,15 @@ def start_sentry(dsn: str, environment: str, release: str, sample_rate: float) -
     from sentry_sdk.integrations.atexit import AtexitIntegration
     from sentry_sdk.integrations.django import DjangoIntegration
     from sentry_sdk.integrations.logging import ignore_logger
+    from sentry_sdk.integrations.stdlib import StdlibIntegration
     from sentry_sdk.scrubber import EventScrubber
 
-    # What a scanner sends is not an error of ours; the access line explains nothing.
+    # A refused request is no error of ours, and the access line explains none.
     ignore_logger("django.security.*")
     ignore_logger("access")
 
     def sample(context: dict[str, Any]) -> float:
-        """Decide here, whatever a client's sentry-trace header asks for."""
+        """Return the rate: the sentry-trace header of a client changes nothing."""
         environ = context.get("wsgi_environ") or context.get("asgi_scope") or {}
         path = environ.get("PATH_INFO") or environ.get("path") or ""
         return 0 if path.startswith("/health/") else sample_rate
@@ -40,15 +41,17 @@ def start_sentry(dsn: str, environment: str, release: str, sample_rate: float) -
         environment=environment,
         release=release or None,
         traces_sampler=sample,
+        # No others: the integration of a cache would send the keys of sessions.
+        auto_enabling_integrations=False,
         integrations=[
             DjangoIntegration(
                 middleware_spans=False, signals_spans=False, cache_spans=False
             ),
-            # By itself it prints plain text about what it still has to send.
+            # The stock callback prints plain text at the end.
             AtexitIntegration(callback=lambda pending, timeout: None),
         ],
-        # Arguments of a process may be secrets.
-        disabled_integrations=[ArgvIntegration],
+        # Arguments of a process may be secrets. Other hosts must not get trace ids.
+        disabled_integrations=[ArgvIntegration, StdlibIntegration],
         auto_session_tracking=False,
         max_request_body_size="never",
         # The values of variables in a traceback may be passwords.
@@ -61,7 +64,7 @@ def start_sentry(dsn: str, environment: str, release: str, sample_rate: float) -
 
 
 def scrub(event: Any, hint: dict[str, Any]) -> Any:
-    """Tag an event with the request id; keep of the request what names nobody."""
+    """Tag an event with the request id; keep the parts that identify nobody."""
     if chosen := request_id.get():
         event.setdefault("tags", {})["request_id"] = chosen
     request = event.pop("request", {})

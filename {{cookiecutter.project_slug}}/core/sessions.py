@@ -1,4 +1,4 @@
-"""Look a session up only where its cookie can be the key of one."""
+"""Look a session up only if its cookie can be a session key."""
 
 from django.conf import settings
 from django.contrib.sessions import middleware
@@ -6,7 +6,7 @@ from django.http import HttpRequest
 
 
 class SessionMiddleware(middleware.SessionMiddleware):
-    """Drop a cookie that Django has not made: a null byte is an error on PostgreSQL."""
+    """Drop a cookie that Django did not make: a null byte breaks some databases."""
 
     def process_request(self, request: HttpRequest) -> None:
         name = settings.SESSION_COOKIE_NAME

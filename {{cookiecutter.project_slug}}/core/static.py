@@ -1,14 +1,14 @@
-"""WhiteNoise on the event loop.
+"""Static files, served by WhiteNoise on the event loop.
 
-A synchronous middleware under ASGI raises errors when clients leave, and Django would
-read a large file into memory whole.
+Under ASGI a synchronous middleware raises errors when clients leave, and Django reads
+a large file into memory whole.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import IO, Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from asgiref.sync import markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from whitenoise.middleware import WhiteNoiseMiddleware
@@ -17,29 +17,22 @@ CHUNK_BYTES = 256 * 1024
 
 
 class AsyncWhiteNoiseMiddleware(WhiteNoiseMiddleware):
-    """Serve small files at once and large ones piece by piece."""
+    """Serve small files whole and large ones piece by piece."""
 
-    sync_capable = async_capable = True
+    sync_capable = False
+    async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         super().__init__(get_response)
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
+        markcoroutinefunction(self)
 
-    def __call__(
-        self, request: HttpRequest
-    ) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        if iscoroutinefunction(self):
-            return self.serve(request)
-        response: HttpResponseBase = super().__call__(request)
-        return response
-
-    async def serve(self, request: HttpRequest) -> HttpResponseBase:
+    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase
         file = self.files.get(request.path_info)
         if self.autorefresh:
             file = await sync_to_async(self.find_file)(request.path_info)
         if file is None:
-            response: HttpResponseBase = await self.get_response(request)
+            response = await self.get_response(request)
             return response
         found = file.get_response(request.method, request.META)
         if found.file is None:

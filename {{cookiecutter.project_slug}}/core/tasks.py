@@ -1,4 +1,4 @@
-"""What has to be done now and then; config/celery.py says when."""
+"""Tasks that run on a schedule; config/celery.py has the times."""
 
 from celery import shared_task
 from django.core.management import call_command
@@ -6,5 +6,5 @@ from django.core.management import call_command
 
 @shared_task
 def clear_sessions() -> None:
-    """Sessions that have expired stay in the database until somebody removes them."""
+    """Delete expired sessions, which otherwise stay in the database."""
     call_command("clearsessions")

@@ -1,32 +1,41 @@
-"""The project's own user, and its pages in the admin."""
+"""The project's own users, and the admin."""
 
 import pytest
-from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
 from django.test import Client
 from django.urls import reverse
+from pytest_django.fixtures import Settings
 
 from apps.users.models import User
+from config.settings import base
 
 pytestmark = pytest.mark.django_db
 
 
-def test_the_user_is_the_projects_own() -> None:
-    assert get_user_model() is User
-    assert User.objects.create_user("ada@shop.test", password="correct horse battery").has_usable_password()
+def test_every_list_and_form_of_the_admin_opens(admin_client: Client) -> None:
+    index = admin_client.get(reverse("admin:index"))
+    models = [model for app in index.context["app_list"] for model in app["models"]]
+    addresses = [model[url] for model in models for url in ("admin_url", "add_url")]
+    assert reverse("admin:users_user_add") in addresses
+    for address in filter(None, addresses):
+        assert admin_client.get(address).status_code == 200, address
 
 
-def test_users_in_the_admin(admin_client: Client, admin_user: User) -> None:
-    for page in (
-        reverse("admin:index"),
-        reverse("admin:users_user_changelist"),
-        reverse("admin:users_user_add"),
-        reverse("admin:users_user_change", args=[admin_user.pk]),
-    ):
-        assert admin_client.get(page).status_code == 200
+def test_a_user_can_be_changed_in_the_admin(
+    admin_client: Client, admin_user: User
+) -> None:
+    address = reverse("admin:users_user_change", args=[admin_user.pk])
+    assert admin_client.get(address).status_code == 200
 
 
 def test_the_admin_is_for_staff(client: Client) -> None:
     client.force_login(User.objects.create_user("ada@shop.test"))
-    response = client.get(reverse("admin:users_user_changelist"))
+    address = reverse("admin:index")
+    response = client.get(address)
     assert response.status_code == 302
     assert response.headers["Location"].startswith(reverse("admin:login"))
+
+
+def test_passwords_are_kept_with_argon2(settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = base.PASSWORD_HASHERS
+    assert make_password("correct horse battery").startswith("argon2$")

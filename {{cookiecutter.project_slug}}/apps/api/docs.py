@@ -1,4 +1,4 @@
-"""The way into the API: a list of addresses, and Swagger UI from the site's own files."""
+"""The entry points of the API: a list of addresses, and Swagger UI."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse

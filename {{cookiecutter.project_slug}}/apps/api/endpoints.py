@@ -1,4 +1,4 @@
-"""The API's URLs. Each version has a prefix of its own: what clients rely on does not change within it."""
+"""The API's URLs. Each version has its own prefix and does not change for clients."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -30,7 +30,7 @@ def index(request: HttpRequest) -> dict[str, str]:
 
 @api.exception_handler(AuthenticationError)
 def refuse(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
-    """A refusal says how to log in (RFC 9110, section 15.5.2)."""
+    """Say in a refusal how to log in (RFC 9110, section 15.5.2)."""
     response = api.create_response(
         request, {"detail": str(error)}, status=error.status_code
     )

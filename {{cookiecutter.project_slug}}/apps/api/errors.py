@@ -1,4 +1,4 @@
-"""Errors under /api/ are JSON, as its clients expect; everywhere else they stay pages."""
+"""Errors under /api/ are JSON; everywhere else they stay pages."""
 
 from collections.abc import Callable
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""JSON that only wants to exhaust the parser."""
+"""Parse JSON; refuse JSON that is nested too deeply."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from rest_framework.exceptions import ParseError
 
 
 class JSONParser(parsers.JSONParser):
-    """400 for JSON that is nested too deeply, too."""
+    """Answer 400, not 500, to JSON that is nested too deeply."""
 
     def parse(self, *args: Any, **kwargs: Any) -> Any:
         try:

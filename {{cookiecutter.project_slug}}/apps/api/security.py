@@ -1,4 +1,4 @@
-"""Who may ask, and how often."""
+"""Who may call the API, and how often."""
 
 import threading
 from typing import cast
@@ -31,16 +31,16 @@ class BearerAuth(HttpBearer):
 
 
 class SessionAuth(NinjaSessionAuth):
-    """The site's own log-in; whatever changes something needs the CSRF token as well."""
+    """The site's own log-in; a request that changes data also needs the CSRF token."""
 
     def __call__(self, request: HttpRequest) -> User | None:
-        # Before the CSRF check: who has not logged in is told so.
+        # Before the CSRF check: an anonymous client gets 401, not 403.
         if not request.user.is_authenticated:
             return None
         return cast("User | None", super().__call__(request))
 
 
-# Ninja keeps what it counts on the throttle itself, and one throttle serves every thread: each needs its own.
+# Ninja counts on the throttle object, which all threads share: give each its own.
 class AnonThrottle(threading.local, AnonRateThrottle):
     """By address."""
 

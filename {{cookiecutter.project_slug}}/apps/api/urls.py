@@ -1,4 +1,4 @@
-"""The API's URLs. Each version has a prefix of its own, and does not change for clients."""
+"""The API's URLs. Each version has its own prefix and does not change for clients."""
 
 from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView

@@ -1,4 +1,4 @@
-"""The person who asks."""
+"""The user who calls the API: read and change the own names."""
 
 from datetime import datetime
 from typing import Annotated
@@ -13,7 +13,7 @@ from apps.users.models import User
 
 router = Router(tags=["users"])
 
-# Not every database takes the character 0 in text.
+# Some databases refuse the character 0 in text.
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=150, pattern=r"^[^\x00]*$")
 ]
@@ -30,9 +30,9 @@ class Me(Schema):
 
 
 class MeUpdate(BaseModel):
-    """Only names are writable: an e-mail address resets passwords, so changing it takes a confirmation.
+    """Only names are writable: an e-mail address, which resets passwords, is not.
 
-    Not a Schema, which takes any JSON value for an object without attributes.
+    Not a Schema: that takes any JSON value for an object without attributes.
     """
 
     first_name: Name = ""
@@ -52,7 +52,7 @@ def read_me(request: AuthenticatedRequest) -> User:
 @router.patch("me/", response={200: Me, 401: Problem, 403: Problem, 429: Problem})
 @decorate_view(never_cache)
 def update_me(request: AuthenticatedRequest, payload: MeUpdate) -> User:
-    """Save what was sent and nothing else: the rest may have changed since it was read."""
+    """Save only the fields that were sent: the others may have changed meanwhile."""
     changes = payload.model_dump(exclude_unset=True)
     for name, value in changes.items():
         setattr(request.user, name, value)

@@ -1,4 +1,4 @@
-"""The pages' URLs."""
+"""The URLs of the pages."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The landing page, the files that browsers and researchers ask for by name, and the page for what went wrong."""
+"""The landing page, robots.txt, favicon.ico, security.txt, the page for status 500."""
 
 from datetime import timedelta
 from functools import cache
@@ -49,7 +49,7 @@ def read_favicon() -> bytes:
 @require_safe
 @cache_control(public=True, max_age=86_400)
 def security_txt(request: HttpRequest) -> HttpResponse:
-    """Whom to tell about a vulnerability (RFC 9116)."""
+    """Name the contact for reports of vulnerabilities (RFC 9116)."""
     expires = timezone.now() + SECURITY_TXT_LIFETIME
     context = {
         "contact": settings.SECURITY_CONTACT,
@@ -60,9 +60,9 @@ def security_txt(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest, exception: object = None) -> HttpResponse:
-    """The page for status 500, with the request id that leads to the log lines and the Sentry event.
+    """Show the page for status 500 with the request id, as in the log and in Sentry.
 
-    Context processors are left out: they look at the session and the user, which may be what broke.
+    It runs no context processor: those read the session and the user, which may fail.
     """
     context = {"request_id": request_id.get(), "csp_nonce": get_nonce(request)}
     return HttpResponse(loader.get_template("500.html").render(context), status=500)

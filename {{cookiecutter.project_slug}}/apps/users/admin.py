@@ -8,13 +8,13 @@ from apps.users.models import User
 
 @admin.register(User)
 class ProjectUserAdmin(UserAdmin):  # type: ignore[type-arg]
-    """Django's pages for users; the list shows the last log-in: close unused accounts."""
+    """Django's pages for users; the list shows the last log-in of each."""
 
     # %if cookiecutter.login == "email"
     fieldsets = (
         (None, {"fields": ("email", "password")}),
         ("Personal info", {"fields": ("first_name", "last_name")}),
-        *UserAdmin.fieldsets[2:],
+        *UserAdmin.fieldsets[2:],  # type: ignore[index]
     )
     search_fields = ("email", "first_name", "last_name")
     ordering = ("email",)
@@ -32,7 +32,7 @@ class ProjectUserAdmin(UserAdmin):  # type: ignore[type-arg]
     )
     # %endif
     # %if cookiecutter.login == "username"
-    list_display = (*UserAdmin.list_display, "last_login")
+    list_display = (*UserAdmin.list_display, "last_login")  # type: ignore[misc]
     # %else
-    list_display = (*UserAdmin.list_display[1:], "last_login")
+    list_display = (*UserAdmin.list_display[1:], "last_login")  # type: ignore[misc]
     # %endif

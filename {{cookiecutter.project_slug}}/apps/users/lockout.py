@@ -1,4 +1,4 @@
-"""Whose wrong passwords django-axes counts."""
+"""The name under which django-axes counts wrong passwords: the e-mail address."""
 
 from typing import Any
 
@@ -10,9 +10,10 @@ from apps.users.models import User
 def attempted_email(
     request: HttpRequest, credentials: dict[str, Any] | None = None
 ) -> str | None:
-    """The address that somebody tries to log in with, in the one spelling that counts; None where there is none.
+    """Return the address of an attempt to log in, in lower case; None without one.
 
-    Django's log-in form calls it username, others call it email; by itself django-axes looks for one of the two.
+    Django's form calls the field username, others call it email; django-axes looks for
+    only one of the two.
     """
     given = credentials or request.POST
     email = given.get("username") or given.get("email")

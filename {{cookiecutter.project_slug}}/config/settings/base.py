@@ -1,4 +1,4 @@
-"""What every environment shares; it is safe as it stands."""
+"""Settings that all environments share; they are safe as they are."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -40,7 +40,7 @@ INSTALLED_APPS = [
     # %if cookiecutter.api == "ninja"
     "ninja",
     # %endif
-    # Before the applications whose management commands it extends.
+    # Before the applications whose management commands it extends: the first one wins.
     "core",
     # %if cookiecutter.task_queue == "database"
     "django_tasks_db",
@@ -62,7 +62,7 @@ MIDDLEWARE = [
     "core.logs.access_middleware",
     "django.middleware.security.SecurityMiddleware",
     # %if cookiecutter.api != "none"
-    # Before whatever may answer, so that a browser may read a refusal too.
+    # Before middleware that may answer: a browser may then read a refusal too.
     "corsheaders.middleware.CorsMiddleware",
     # %endif
     # %if cookiecutter.interface == "asgi"
@@ -87,7 +87,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     # %endif
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # Last, so that it can turn the response to a log-in into "too many attempts".
+    # Last: it turns the response to a log-in into "too many attempts".
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -137,13 +137,13 @@ STORAGES: dict[str, dict[str, Any]] = {
 # Only hashed copies are served: the originals need not be compressed.
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 
-# Bytes: a body that declares more is answered with 413, and not read.
+# Bytes: a larger body is answered with 413, and not read.
 REQUEST_MAX_BODY_SIZE = 25 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 20
 
 # %if cookiecutter.task_queue == "database"
-# Tasks: kept in the database until `manage.py db_worker` runs them
+# Tasks: `manage.py db_worker` runs them from the database
 
 TASKS: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django_tasks_db.DatabaseBackend"}
@@ -170,9 +170,9 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {"NAME": f"{VALIDATION}.NumericPasswordValidator"},
 ]
 
-# Five wrong passwords for one user from one address lock that pair out for a quarter of
-# an hour; 25 for any users lock the address out. Attempts are counted in the database:
-# the lock holds across instances and while the cache is down.
+# Five wrong passwords for one user from one address lock out that pair for 15 minutes;
+# 25 wrong passwords for any users lock out the address. The database counts: the lock
+# holds for all instances and while the cache is down.
 AXES_HANDLER = "core.guessing.GuessingHandler"
 AXES_CLIENT_IP_CALLABLE = "core.guessing.client_network"
 AXES_FAILURE_LIMIT = 5
@@ -189,7 +189,7 @@ AXES_VERBOSE = False
 # Sessions and messages
 
 # %if cookiecutter.cache == "database"
-# Not through the cache, which is a table as well.
+# Not through the cache: it is a table too.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 # %else
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
@@ -197,7 +197,7 @@ SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # %if cookiecutter.api != "none"
-# API: pages of other sites may use it only where they are named, and without a session
+# API: pages of other sites may use it only if listed, and without a session
 
 PROJECT_VERSION = "0.1.0"
 CORS_ALLOWED_ORIGINS = env.list("DJANGO_CORS_ALLOWED_ORIGINS", default=[])
@@ -208,7 +208,7 @@ env.require(
 )
 CORS_URLS_REGEX = r"^/api/"
 CORS_EXPOSE_HEADERS = ["Retry-After", "X-Request-ID"]
-# Requests that are answered, by address and by user.
+# Limits: by address for anonymous clients, by user for everybody else.
 API_RATES = {"anon": "60/min", "user": "600/min"}
 # %if cookiecutter.api == "drf"
 REST_FRAMEWORK: dict[str, Any] = {
@@ -273,6 +273,17 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
     feature: [] for feature in REFUSED_FEATURES.split()
 }
 
+# Health: the checks of /health/ready/ by the names in its answer
+
+READINESS_CHECKS = {
+    "database": "core.health.check_database",
+    # %if cookiecutter.cache == "database"
+    # The table answers if its database does.
+    "cache": "core.health.check_database",
+    # %else
+    "cache": "core.health.check_cache",
+    # %endif
+}
 # An instance takes no new traffic while this file exists.
 DRAIN_FILE = env.str("DRAIN_FILE", default="/tmp/draining")  # noqa: S108 - a flag
 
@@ -282,10 +293,12 @@ DRAIN_FILE = env.str("DRAIN_FILE", default="/tmp/draining")  # noqa: S108 - a fl
 OPENTELEMETRY: dict[str, str] = {}
 
 # %endif
-# Proxies whose X-Forwarded-* headers are believed: those in private networks
+# Proxies: their X-Forwarded-* headers are believed, from private networks only
 
 PRIVATE_NETWORKS = """
     127.0.0.0/8 ::1 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7
     169.254.0.0/16 fe80::/10 100.64.0.0/10
 """
 FORWARDED_ALLOW_IPS = env.networks("FORWARDED_ALLOW_IPS", PRIVATE_NETWORKS.split())
+# The client is that entry of X-Forwarded-For, counted from the right.
+TRUSTED_PROXIES = env.count("TRUSTED_PROXIES", default=1)

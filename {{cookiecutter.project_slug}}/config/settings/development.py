@@ -49,16 +49,16 @@ if env.bool("TASKS_IMMEDIATE", default=True):
 CELERY_BROKER_URL = env.address(
     "CELERY_BROKER_URL", "redis", "rediss", "amqp", "amqps", default=""
 )
-# Without a broker tasks run at once, in the process that calls for them.
+# Without a broker a task runs at once, in the process that enqueues it.
 CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
 # %endif
 
-# Files are served as they are edited, without collectstatic.
+# Serve the edited files, without collectstatic.
 STORAGES["staticfiles"] = {
     "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
 }
 
-# Django's own debug pages are styled inline.
+# Django's own debug pages have inline styles.
 SECURE_CSP["style-src"] = [CSP.SELF, CSP.UNSAFE_INLINE]
 
 INSTALLED_APPS += ["debug_toolbar", "django_migration_linter"]
@@ -69,7 +69,7 @@ MIDDLEWARE.insert(
 INTERNAL_IPS = ["127.0.0.1", "::1"]
 DEBUG_TOOLBAR_CONFIG = {"SHOW_COLLAPSED": True}
 
-# The migrations of other people's apps are theirs to write.
+# Check only the migrations of the project's own apps.
 MIGRATION_LINTER_OPTIONS = {
     "include_apps": [
         app.removeprefix("apps.") for app in INSTALLED_APPS if app.startswith("apps.")

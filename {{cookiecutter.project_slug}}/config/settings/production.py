@@ -1,4 +1,4 @@
-"""Settings for production: read from the environment, checked before anything starts."""
+"""Settings for production: read from the environment, checked before the start."""
 
 import logging
 import re
@@ -41,7 +41,7 @@ env.require(
     "must be origins such as https://www.example.com, separated by commas",
 )
 
-# HTTPS: the proxy ends TLS; core.proxies drops its header where anybody else sends it
+# HTTPS: the proxy ends TLS; core.proxies drops this header from anybody else
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = env.bool("DJANGO_SECURE_SSL_REDIRECT", default=True)
@@ -66,7 +66,7 @@ LANGUAGE_COOKIE_SAMESITE = "Lax"
 # %if cookiecutter.interface == "wsgi"
 CONN_MAX_AGE = env.count("DATABASE_CONN_MAX_AGE", default=60)
 # %else
-# Under ASGI each request has its own thread, whose connection nobody would use again.
+# Under ASGI each request has its own thread: no other would use its connection.
 CONN_MAX_AGE = env.count("DATABASE_CONN_MAX_AGE", default=0)
 # %endif
 READ_ONLY = env.bool("DJANGO_READ_ONLY", default=False)
@@ -80,12 +80,12 @@ DATABASES = {
 }
 DATABASES["default"]["CONN_MAX_AGE"] = CONN_MAX_AGE
 DATABASES["default"]["OPTIONS"] = {
-    # Readers never wait for the writer. A writer waits its turn from the beginning: a
-    # transaction that began as a reader fails at once with "database is locked".
+    # Readers never wait for the writer. IMMEDIATE makes a writer wait for its turn: a
+    # transaction that begins as a reader fails at once with "database is locked".
     "transaction_mode": "DEFERRED" if READ_ONLY else "IMMEDIATE",
     "timeout": 5,
     **DATABASES["default"].get("OPTIONS", {}),
-    # Not from the URL, which must not lift a read-only session.
+    # Last: the URL must not lift a read-only session.
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"
     + "; PRAGMA query_only=ON" * READ_ONLY,
 }
@@ -98,7 +98,7 @@ if replica := env.db_url("DATABASE_REPLICA_URL", default=""):
 STATEMENT_TIMEOUT_S = env.count("DATABASE_STATEMENT_TIMEOUT", default=30)
 # %if cookiecutter.database == "postgresql"
 # %if cookiecutter.interface == "wsgi"
-# Each thread keeps its connection: a pool would only hand them around.
+# Each thread keeps its connection: a pool would only pass connections around.
 POOL_MAX_SIZE = env.count("DATABASE_POOL_MAX_SIZE", default=0)
 # %else
 POOL_MAX_SIZE = env.count("DATABASE_POOL_MAX_SIZE", default=10)
@@ -115,6 +115,7 @@ for alias, database in DATABASES.items():
         read_only=READ_ONLY or alias == "replica",
         pool_max_size=POOL_MAX_SIZE,
     )
+
     # %else
     database["CONN_MAX_AGE"] = CONN_MAX_AGE
     database["OPTIONS"] = mysql_options(
@@ -122,8 +123,8 @@ for alias, database in DATABASES.items():
         STATEMENT_TIMEOUT_S,
         read_only=READ_ONLY or alias == "replica",
     )
-    # %endif
 
+    # %endif
 # %endif
 # Cache
 
@@ -133,7 +134,7 @@ CACHES = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": env.address("CACHE_URL", "redis", "rediss"),
         "KEY_PREFIX": "{{ cookiecutter.project_slug }}",
-        # Pages do without it while it is down; seconds.
+        # Pages work without it while it is down. The timeouts are in seconds.
         "OPTIONS": {
             "IGNORE_EXCEPTIONS": True,
             "SOCKET_CONNECT_TIMEOUT": 0.5,
@@ -141,6 +142,7 @@ CACHES = {
         },
     }
 }
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 # %endif
 # %if cookiecutter.cache == "memcached"
@@ -149,7 +151,7 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache",
         "LOCATION": env.servers("CACHE_URL"),
         "KEY_PREFIX": "{{ cookiecutter.project_slug }}",
-        # Pages do without it while it is down, and it is tried again each 5 s.
+        # Pages work without it while it is down; it is tried again every 5 s.
         "OPTIONS": {
             "ignore_exc": True,
             "retry_timeout": 5,
@@ -158,7 +160,7 @@ CACHES = {
             "timeout": 0.5,
             "no_delay": True,
             "use_pooling": True,
-            # A connection that is idle for so long may have been dropped on the way.
+            # Seconds; a firewall may have dropped a connection that was idle longer.
             "pool_idle_timeout": 60,
         },
     }
@@ -170,14 +172,14 @@ CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "cache",
-        # Above Django's limit of 300 entries sessions and pages push each other out.
+        # Django's own limit is 300 entries.
         "OPTIONS": {"MAX_ENTRIES": 10_000},
     }
 }
 
 # %endif
 # %if cookiecutter.task_queue == "celery"
-# Tasks: config/celery.py has what does not differ between deployments
+# Tasks: config/celery.py has the options that are the same everywhere
 
 BROKER_SCHEMES = ("redis", "rediss", "amqp", "amqps")
 CELERY_BROKER_URL = env.address("CELERY_BROKER_URL", *BROKER_SCHEMES)
@@ -204,7 +206,7 @@ S3_ENDPOINT = env.address("AWS_S3_ENDPOINT_URL", "https", "http", default="")
 S3_CUSTOM_DOMAIN = env.str("AWS_S3_CUSTOM_DOMAIN", default="")
 is_host = re.fullmatch(r"([\w-]+(\.[\w-]+)+)?", S3_CUSTOM_DOMAIN)
 env.require("AWS_S3_CUSTOM_DOMAIN", is_host, "must be a bare host name")
-# Without keys boto3 asks for those of the machine's own role.
+# Without keys boto3 uses the role of the machine.
 S3_KEY = env.str("AWS_ACCESS_KEY_ID", default="")
 S3_SECRET = env.str("AWS_SECRET_ACCESS_KEY", default="")
 are_both = bool(S3_KEY) == bool(S3_SECRET)
@@ -215,7 +217,7 @@ STORAGES["default"] = {
         "bucket_name": S3_BUCKET,
         "region_name": S3_REGION,
         "endpoint_url": S3_ENDPOINT or None,
-        # Amazon names the bucket in the host; other stores may have no host for each.
+        # Amazon has a host name for each bucket; other stores may have none.
         "addressing_style": "path" if S3_ENDPOINT else "virtual",
         "custom_domain": S3_CUSTOM_DOMAIN or None,
         "access_key": S3_KEY or None,
@@ -232,7 +234,7 @@ MEDIA_SOURCE = (
     f"https://{S3_CUSTOM_DOMAIN}"
     if S3_CUSTOM_DOMAIN
     else f"{S3_ENDPOINT.rstrip('/') or f'https://{AMAZON}'}/{S3_BUCKET}/"
-    # The certificate covers one label: a name with dots stands in the path.
+    # The certificate covers one label: a name with dots belongs into the path.
     if S3_ENDPOINT or "." in S3_BUCKET
     else f"https://{S3_BUCKET}.{AMAZON}"
 )
@@ -278,7 +280,7 @@ SECURE_CSP["img-src"].append(MEDIA_SOURCE)
 SECURE_CSP["media-src"].append(MEDIA_SOURCE)
 
 # %endif
-# Content-Security-Policy: watch a new policy in report-only mode before it is enforced
+# Content-Security-Policy: try a new policy in report-only mode before you enforce it
 
 if report_uri := env.address("DJANGO_CSP_REPORT_URI", "https", "http", default=""):
     SECURE_CSP["report-uri"] = [report_uri]
@@ -292,6 +294,10 @@ LOG_LEVEL = env.str("DJANGO_LOG_LEVEL", default="INFO").upper()
 is_level = LOG_LEVEL in logging.getLevelNamesMapping()
 env.require("DJANGO_LOG_LEVEL", is_level, "must be DEBUG, INFO, WARNING or ERROR")
 LOGGING = json_logging(LOG_LEVEL)
+# %if cookiecutter.cache == "redis"
+LOGGING["filters"]["outage"] = {"()": "core.outages.OncePerMinute"}
+LOGGING["loggers"]["django_redis.cache"] = {"filters": ["outage"]}
+# %endif
 # %if cookiecutter.database == "postgresql" and cookiecutter.interface == "asgi"
 # At INFO the pool writes three lines a request.
 LOGGING["loggers"]["psycopg.pool"] = {"level": "WARNING"}
@@ -301,18 +307,18 @@ LOGGING["loggers"]["psycopg.pool"] = {"level": "WARNING"}
 LOGGING["formatters"]["json"]["reserved_attrs"].append("color_message")
 # %endif
 # %if cookiecutter.task_queue == "celery"
-# The arguments of a task are in this field, and in the pool's lines at DEBUG.
+# This field, and the lines of the pool at DEBUG, show the arguments of a task.
 LOGGING["formatters"]["json"]["reserved_attrs"].append("data")
 LOGGING["loggers"]["celery.pool"] = {"level": "INFO"}
-# The pool of processes tells of one that was lost by a logger that hands nothing on.
+# This logger reports lost processes, and passes nothing on to the root logger.
 LOGGING["loggers"]["multiprocessing"] = {"handlers": ["stdout"], "level": "INFO"}
 # %endif
 # %if cookiecutter.media_storage == "s3"
-# At DEBUG it writes the contents of requests.
+# At DEBUG it logs the contents of requests.
 LOGGING["loggers"]["botocore"] = {"level": "INFO"}
 # %endif
 # %if cookiecutter.media_storage == "azure"
-# At INFO it writes each request with its headers.
+# At INFO it logs each request with its headers.
 LOGGING["loggers"]["azure"] = {"level": "WARNING"}
 # %endif
 logging.captureWarnings(True)
@@ -338,7 +344,7 @@ env.require("SENTRY_TRACES_SAMPLE_RATE", is_share, "must be a number from 0 to 1
 OTEL_ENDPOINT = env.address("OTEL_EXPORTER_OTLP_ENDPOINT", "https", "http", default="")
 
 # %endif
-# The server's variables belong to the report as well.
+# The report covers the variables of the server too.
 import_module("config.server")
 env.stop_on_problems()
 

@@ -1,4 +1,4 @@
-"""Settings for the tests: fast, and on SQLite unless DATABASE_URL names the real database."""
+"""Settings for the tests: fast, on SQLite unless DATABASE_URL names a database."""
 
 from config.env import env
 from config.settings.base import *
@@ -23,7 +23,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-# Nothing is collected for the tests.
+# The tests run without collectstatic.
 WHITENOISE_AUTOREFRESH = True
 
 # Argon2 is slow on purpose.

@@ -1,4 +1,4 @@
-"""The table of the database cache."""
+"""Create the table of the database cache."""
 
 from django.core.management import call_command
 from django.db import migrations
@@ -9,7 +9,8 @@ from django.db.migrations.state import StateApps
 def create_cache_table(
     apps: StateApps, schema_editor: BaseDatabaseSchemaEditor
 ) -> None:
-    # By its name: without one the command makes what the settings of the moment ask for, in development nothing.
+    # Name the table: without a name the command creates the tables of the current
+    # settings, and development has none.
     call_command(
         "createcachetable",
         "cache",

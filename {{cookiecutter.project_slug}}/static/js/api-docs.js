@@ -1,4 +1,4 @@
-/* Starts Swagger UI. In a file of its own, because the Content-Security-Policy runs no inline script. */
+/* Start Swagger UI: the Content-Security-Policy allows no inline script. */
 
 const { schemaUrl, csrfToken } = document.getElementById("docs").dataset;
 
@@ -7,9 +7,9 @@ SwaggerUIBundle({
   url: schemaUrl,
   deepLinking: true,
   presets: [SwaggerUIBundle.presets.apis],
-  // By default the schema's address is sent to a validator on somebody else's site.
+  // The default sends the address of the schema to a validator on another site.
   validatorUrl: null,
-  // What a person who is logged in tries out is checked as any form is.
+  // A request of a logged-in user needs the CSRF token, like a form.
   requestInterceptor: (request) => {
     if (new URL(request.url, location.href).origin === location.origin) {
       request.headers["X-CSRFToken"] = csrfToken;

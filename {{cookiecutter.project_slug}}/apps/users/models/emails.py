@@ -1,8 +1,8 @@
 """E-mail addresses to log in with: one person's, however they are typed.
 
-By RFC 5321, section 2.4, a mail server may tell Ada@ from ada@; none does. So an address
-is stored and looked for in lower case, and a plain unique index holds for every
-spelling, whatever the collation.
+By RFC 5321, section 2.4, a mail server may tell Ada@ from ada@; none does. Addresses
+are stored and looked up in lower case: a plain unique index holds for every spelling,
+whatever the collation.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 # xn-- for a domain anyway.
 validate_ascii = RegexValidator(
     r"^[\x21-\x7e]*\Z",
-    "Use letters without accents; an international domain has a form that begins with xn--.",
+    "Use letters without accents; write an international domain in its form with xn--.",
 )
 
 
 class LowercaseEmailField(models.EmailField):  # type: ignore[type-arg]
-    """An address in lower case: in forms, in what is stored and in what is looked for."""
+    """An address in lower case: in forms, in the database and in queries."""
 
     default_validators = [*models.EmailField.default_validators, validate_ascii]  # noqa: RUF012
 

@@ -1,6 +1,6 @@
-"""Django's `migrate`, one at a time: of several instances that start it, one works.
+"""Django's `migrate`, one at a time: of several that start together, one works.
 
-The others wait, and find nothing left to do.
+The others wait, and then find nothing left to do.
 """
 
 import logging
@@ -12,9 +12,9 @@ from typing import Any
 from django.core.management.commands import migrate
 from django.db import connections
 
-# Held by the session that migrates: a lock ends with the last statement of a process
-# that was killed. Tried again and again: one that waits in the database would be
-# ended by the timeout of statements.
+# The session that migrates holds the lock: it ends with the last statement of a process
+# that was killed. The others ask again and again: the statement timeout would end a
+# statement that waits for the lock.
 LOCKS = {
     # %if cookiecutter.database == "postgresql"
     # https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS

@@ -1,0 +1,57 @@
+"""core/proxies.py: whose word about a client is taken, and which word."""
+
+import pytest
+from core.proxies import is_trusted
+
+PROXY, STRANGER = "10.0.0.1", "203.0.113.9"
+
+
+@pytest.fixture(autouse=True)
+def proxies(settings):
+    is_trusted.cache_clear()
+    settings.FORWARDED_ALLOW_IPS = ["10.0.0.0/8", "fc00::/7"]
+    settings.TRUSTED_PROXIES = 1
+    yield
+    is_trusted.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "address"),
+    [
+        pytest.param(PROXY, "198.51.100.7", "198.51.100.7", id="one proxy"),
+        pytest.param("fc00::1", "2001:db8::7", "2001:db8::7", id="IPv6"),
+        pytest.param(PROXY, "1.2.3.4, 198.51.100.7", "198.51.100.7", id="a lie"),
+        pytest.param(PROXY, "198.51.100.7, nonsense", PROXY, id="nonsense"),
+        pytest.param(PROXY, "10.0.0.3", "10.0.0.3", id="a client nearby"),
+        pytest.param("", "198.51.100.7", "198.51.100.7", id="a Unix socket"),
+        pytest.param(STRANGER, "198.51.100.7", STRANGER, id="no proxy of ours"),
+        pytest.param("::ffff:10.0.0.1", "198.51.100.7", "198.51.100.7", id="mapped"),
+        pytest.param("unknown", "198.51.100.7", "unknown", id="no address"),
+        pytest.param(PROXY, None, PROXY, id="no header"),
+    ],
+)
+def test_the_address_of_the_client(client, peer, forwarded_for, address):
+    headers = {"x-forwarded-for": forwarded_for} if forwarded_for else {}
+    response = client.get("/robots.txt", headers=headers, REMOTE_ADDR=peer)
+    assert response.wsgi_request.META["REMOTE_ADDR"] == address
+
+
+@pytest.mark.parametrize(
+    ("proxies", "address"),
+    [(0, PROXY), (1, "198.51.100.7"), (2, "192.0.2.1"), (3, PROXY)],
+)
+def test_the_client_is_counted_from_the_right(client, settings, proxies, address):
+    settings.TRUSTED_PROXIES = proxies
+    headers = {"x-forwarded-for": "192.0.2.1, 198.51.100.7"}
+    response = client.get("/robots.txt", headers=headers, REMOTE_ADDR=PROXY)
+    assert response.wsgi_request.META["REMOTE_ADDR"] == address
+
+
+def test_nothing_that_a_stranger_forwards_is_left(client):
+    names = ("proto", "host", "port", "prefix")
+    headers = {f"x-forwarded-{name}": "evil" for name in names} | {"forwarded": "evil"}
+    response = client.get("/robots.txt", headers=headers, REMOTE_ADDR=STRANGER)
+    meta = response.wsgi_request.META
+    assert [name for name in meta if "FORWARDED" in name] == []
+    believed = client.get("/robots.txt", headers=headers, REMOTE_ADDR=PROXY)
+    assert believed.wsgi_request.META["HTTP_X_FORWARDED_PORT"] == "evil"

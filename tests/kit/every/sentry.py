@@ -1,0 +1,46 @@
+"""core/sentry.py: nothing that identifies a person is sent."""
+
+import pytest
+from core.logs import request_id
+from core.sentry import mask, scrub
+
+
+def test_an_event_says_nothing_about_the_person():
+    event = {
+        "user": {"ip_address": "203.0.113.9"},
+        "request": {
+            "url": "https://shop.test/reset",
+            "method": "POST",
+            "query_string": "token=secret",
+            "cookies": {"sessionid": "secret"},
+            "data": {"password": "secret"},
+            "env": {"REMOTE_ADDR": "203.0.113.9"},
+            "headers": {"Host": "shop.test", "Authorization": "secret"},
+        },
+        "breadcrumbs": {"values": [{"message": "GET /?token=secret"}]},
+    }
+    request_id.set("a-request")
+    sent = scrub(event, {})
+    request_id.set(None)
+    assert sent == {
+        "request": {
+            "url": "https://shop.test/reset",
+            "method": "POST",
+            "headers": {"Host": "shop.test"},
+        },
+        "breadcrumbs": {"values": [{"message": "GET /?[Filtered]"}]},
+        "tags": {"request_id": "a-request"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("for ada@shop.test", "for [Filtered]"),
+        ("redis://:hunter2@cache.test/0", "redis://[Filtered]@cache.test/0"),
+        ("GET https://shop.test/?a=b&c=d now", "GET https://shop.test/?[Filtered] now"),
+        ("no secret?", "no secret?"),
+    ],
+)
+def test_secrets_are_masked_wherever_they_are(text, sent):
+    assert mask({"list": [text], "tuple": (text,)}) == {"list": [sent], "tuple": [sent]}

@@ -1,0 +1,32 @@
+"""config/server.py: the size of the server."""
+
+import pytest
+from config import server
+
+CORES = 8
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch, tmp_path):
+    """A machine with eight cores, which no control group limits."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(CORES)))
+    monkeypatch.setattr(server, "CPU_QUOTA", tmp_path / "cpu.max")
+
+
+def test_an_unlimited_machine_has_all_of_its_cores():
+    assert server.count_cores() == CORES
+
+
+@pytest.mark.parametrize(
+    ("limit", "cores"),
+    [
+        ("max 100000", CORES),
+        ("200000 100000", 2),
+        ("150000 100000", 2),
+        ("10000 100000", 1),
+        ("9900000 100000", CORES),
+    ],
+)
+def test_a_container_has_the_share_of_its_control_group(tmp_path, limit, cores):
+    (tmp_path / "cpu.max").write_text(f"{limit}\n")
+    assert server.count_cores() == cores

@@ -1,0 +1,151 @@
+"""The tools of the one who bakes: Cookiecutter and git of any age, a repository around, and the first steps."""
+
+import json
+import os
+import re
+import shutil
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bakery import TEMPLATE, Project, clean_environment, cookiecutter, run
+from tests.pythons import NEWEST, OLDEST, find_python
+
+AUTHOR = {f"GIT_{role}_{part}": "owner@example.com" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+# Git 2.25 as far as the hook can tell: no option and no setting for the first branch.
+OLD_GIT = """\
+case "$*" in
+    *--initial-branch*|*" -b"*) echo "error: unknown option" >&2; exit 129 ;;
+    *init.defaultBranch*) set -- init --quiet ;;
+esac
+exec {git} -c init.defaultBranch=master "$@"
+"""
+
+
+@pytest.mark.parametrize("version", ["1.7.3", "2.1.0"])
+def test_old_cookiecutter_is_refused_with_a_command_for_a_newer_one(tmp_path, version):
+    installed = install(tmp_path, OLDEST, f"cookiecutter=={version}", "setuptools<80")
+
+    result = cookiecutter(tmp_path / "out", *on_path(installed), check=False)
+
+    assert result.returncode == 1
+    output = result.stdout + result.stderr
+    assert f"needs 2.1.1 or later, on Python 3.10 or later, and `uvx cookiecutter {TEMPLATE}` runs one" in output
+    assert "ready" not in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "out" / "my_project").exists()
+
+
+@pytest.mark.parametrize(("requirement", "python"), [("cookiecutter==2.1.1", OLDEST), ("cookiecutter", NEWEST)])
+def test_every_other_cookiecutter_makes_the_same_project(bake, tmp_path, requirement, python):
+    installed = install(tmp_path, python, requirement)
+
+    cookiecutter(tmp_path / "out", *on_path(installed))
+
+    project, usual = Project(tmp_path / "out" / "my_project"), bake()
+    assert project.files() == usual.files()
+    changed = [p for p in usual.files() if (project.path / p).read_bytes() != (usual.path / p).read_bytes()]
+    assert changed == [".env"]
+
+
+def test_answers_are_corrected_and_replayed_after_a_refusal(tmp_path):
+    answers = {"project_slug": "shop", "time_zone": "Nowhere", "interface": "asgi", "description": "All our goods."}
+    refused = cookiecutter(tmp_path, check=False, **answers)
+    assert "time_zone 'Nowhere'" in refused.stderr
+    assert 'README says under "Answering again"' in refused.stderr
+    assert not (tmp_path / "shop").exists()
+    replay = tmp_path / ".cookiecutter_replay" / f"{TEMPLATE.name}.json"
+    kept = json.loads(replay.read_text())
+    kept["cookiecutter"]["time_zone"] = "Europe/Paris"
+    replay.write_text(json.dumps(kept))
+
+    run("cookiecutter", TEMPLATE, "--replay-file", replay, cwd=tmp_path, env={"HOME": str(tmp_path)})
+
+    shop = tmp_path / "shop"
+    assert "Europe/Paris" in (shop / "config" / "settings" / "base.py").read_text()
+    assert "All our goods." in (shop / "README.md").read_text()
+    assert (shop / "config" / "asgi.py").exists()
+    section = re.search(r"### Answering again\n(.*?)\n#", (TEMPLATE / "README.md").read_text(), re.DOTALL)[1]
+    assert "uvx cookiecutter gh:ORG/REPO --replay-file ~/.cookiecutter_replay/REPO.json" in section
+
+
+@pytest.mark.parametrize("script", ['exec {git} "$@"\n', OLD_GIT], ids=["this git", "git 2.25"])
+def test_first_branch_is_main(tmp_path, script):
+    result = cookiecutter(tmp_path, *on_path(write_git(tmp_path, script)))
+
+    assert result.stderr == ""
+    head = run("git", "symbolic-ref", "HEAD", cwd=tmp_path / "my_project").stdout
+    assert head == "refs/heads/main\n"
+
+
+def test_project_inside_a_repository_is_part_of_it(tmp_path):
+    run("git", "init", "--quiet", cwd=tmp_path)
+    project = Project.bake(tmp_path / "services")
+
+    run("git", "add", ".", cwd=tmp_path)
+
+    assert not (project.path / ".git").exists()
+    staged = set(run("git", "ls-files", "services/my_project", cwd=tmp_path).stdout.split())
+    assert staged == {f"services/my_project/{path}" for path in project.files() - {".env"}}
+
+
+def test_what_a_failing_git_leaves_undone_is_done_by_the_readmes_commands(tmp_path):
+    result = cookiecutter(tmp_path, *on_path(write_git(tmp_path, "exit 1\n")))
+    assert "warning: init_git failed" in result.stderr
+    assert "README.md says how to do it by hand" in result.stderr
+    assert "Traceback" not in result.stderr
+    project = tmp_path / "my_project"
+    (project / ".env").unlink()
+    start = read_start(project)
+
+    for command in ("git init", "install -m 600 .env.example .env"):
+        assert f"`{command}`" in start
+        run(*command.split(), cwd=project)
+
+    assert (project / ".git" / "HEAD").exists()
+    assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
+
+
+def test_printed_steps_lock_commit_and_migrate(tmp_path):
+    printed = cookiecutter(tmp_path).stdout
+    steps = [line.strip() for line in printed.splitlines() if line.startswith("  ")]
+    project = tmp_path / "my_project"
+    start = read_start(project)
+    assert [step for step in steps[1:] if f"\n{step}\n" not in start] == []
+    assert steps.pop() == "uv run manage.py runserver"
+
+    run("sh", "-ec", "\n".join(steps), cwd=tmp_path, env={"UV_PYTHON": sys.executable} | AUTHOR)
+
+    committed = run("git", "ls-tree", "-r", "--name-only", "HEAD", cwd=project).stdout.split()
+    assert {"uv.lock", "manage.py"} <= set(committed)
+    assert ".env" not in committed
+    assert run("git", "status", "--porcelain", cwd=project).stdout == ""
+    run("uv", "lock", "--check", cwd=project, env={"UV_PYTHON": sys.executable})
+
+
+def install(folder: Path, python: str, *requirements: str) -> Path:
+    """Return the folder of the programs of a new environment."""
+    run("uv", "venv", "--quiet", "--python", find_python(python), folder / "venv", cwd=folder)
+    run("uv", "pip", "install", "--quiet", "--python", folder / "venv", *requirements, cwd=folder)
+    return folder / "venv" / "bin"
+
+
+def on_path(folder: Path) -> tuple[str, str]:
+    """Return what to begin a command with for a folder's programs to come before all others."""
+    return "env", f"PATH={folder}{os.pathsep}{clean_environment()['PATH']}"
+
+
+def write_git(folder: Path, script: str) -> Path:
+    """Return a folder with a program `git` of such a script, in which {git} stands for the real one."""
+    program = folder / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n" + script.replace("{git}", shutil.which("git")))
+    program.chmod(0o755)
+    return program.parent
+
+
+def read_start(project: Path) -> str:
+    """Return the section "Start" of a project's README."""
+    return re.search(r"## Start\n(.*?)\n## ", (project / "README.md").read_text(), re.DOTALL)[1]
