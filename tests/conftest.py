@@ -130,7 +130,7 @@ def page() -> Iterator[Page]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures that tests have recorded, those of the drills in the table that the README carries."""
+    """Print the figures that tests have recorded, those of the drills as the table of docs/promises.md."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
     properties = [(name, value) for report in reports for name, value in report.user_properties]
     figures = {value for name, value in properties if name == "figure"}

@@ -38,12 +38,12 @@ def test_every_question_has_a_prompt_and_every_answer_a_line_of_help():
         assert set(prompts[question]) == {"__prompt__", *answers}
 
 
-def test_readme_has_a_row_for_each_promise_that_is_drilled():
-    readme = (TEMPLATE / "README.md").read_text(encoding="utf-8")
+def test_promises_have_a_row_for_each_drill():
+    table = (TEMPLATE / "docs" / "promises.md").read_text(encoding="utf-8")
     drills = [ast.parse(path.read_text(encoding="utf-8")) for path in TEMPLATE.glob("tests/drill/test_*.py")]
     promises = {ast.get_docstring(drill).splitlines()[0].rstrip(".") for drill in drills}
     assert len(promises) == len(drills) > 0
-    assert [promise for promise in promises if f"| {promise} | " not in readme] == []
+    assert [promise for promise in promises if f"| {promise} | " not in table] == []
 
 
 def test_readme_names_every_question_and_answer():

@@ -136,9 +136,9 @@ def make_old_project(template: Path, folder: Path, way: str) -> Project:
 
 
 def add_the_readmes_lines(project: Project) -> None:
-    """Add what README.md tells the owner of an older project to add."""
-    readme = (TEMPLATE / "README.md").read_text(encoding="utf-8")
-    lines = re.search(r"```toml\n(.*?)```", readme, re.S)[1].replace("   ", "").rstrip()
+    """Add the lines that docs/updating.md has for the owner of an older project."""
+    guide = (TEMPLATE / "docs" / "updating.md").read_text(encoding="utf-8")
+    lines = re.search(r"```toml\n(.*?)```", guide, re.S)[1].replace("   ", "").rstrip()
     with (project.path / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write(f"\n{lines}\n")
 
