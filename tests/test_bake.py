@@ -114,7 +114,6 @@ OWNED = {
         "config/celery.py",
         "templates/mail/welcome.txt",
         "tests/test_celery.py",
-        "tests/test_tasks.py",
     },
     ("api", "drf"): API
     | {
