@@ -101,8 +101,6 @@ OWNED = {
         "apps/users/tasks.py",
         "apps/users/welcome.py",
         "templates/mail/welcome.txt",
-        "tests/test_db_worker.py",
-        "tests/test_task_ids.py",
         "tests/test_tasks.py",
     },
     ("task_queue", "celery"): {
