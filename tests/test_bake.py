@@ -124,6 +124,7 @@ OWNED = {
     },
     ("api", "ninja"): API | {"apps/api/endpoints.py", "apps/api/security.py", "apps/api/users.py"},
     ("metrics", "prometheus"): {
+        "config/metrics_server.py",
         "core/metrics.py",
         "deploy/grafana/dashboard.json",
         "deploy/prometheus/alerts.yaml",

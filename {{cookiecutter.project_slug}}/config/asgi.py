@@ -13,7 +13,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 type Receive = Callable[[], Awaitable[dict[str, Any]]]
 
-django_application = get_asgi_application()
+django_application: Any = get_asgi_application()
+# %if cookiecutter.metrics == "opentelemetry"
+if settings.OTEL_ENDPOINT:
+    telemetry = import_module("core.telemetry")
+    django_application = telemetry.trace_requests(django_application)
+# %endif
 
 # A view that cannot be imported ends the start, not the first request. What is
 # loaded here, before the fork, is shared by the workers.

@@ -64,6 +64,16 @@ app.conf.update(
 app.autodiscover_tasks()
 
 
+# %if cookiecutter.metrics == "opentelemetry"
+if settings.OTEL_ENDPOINT:
+    from core import telemetry
+
+    # In each process of the pool.
+    signals.worker_process_init.connect(telemetry.start)
+    signals.worker_process_shutdown.connect(telemetry.stop)
+
+
+# %endif
 @signals.setup_logging.connect
 def keep_logging(**kwargs: Any) -> None:
     """Keep the project's LOGGING: Celery makes its own where nobody receives this.

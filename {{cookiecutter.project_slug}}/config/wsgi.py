@@ -10,7 +10,12 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
-django_application = get_wsgi_application()
+django_application: Any = get_wsgi_application()
+# %if cookiecutter.metrics == "opentelemetry"
+if settings.OTEL_ENDPOINT:
+    telemetry = import_module("core.telemetry")
+    django_application = telemetry.trace_requests(django_application)
+# %endif
 
 # A view that cannot be imported ends the start, not the first request. What is
 # loaded here, before the fork, is shared by the workers.
