@@ -146,13 +146,13 @@ def test_malformed_origin_is_reported(project, env):
 
 
 @every_api
-def test_docs_work_in_a_browser_under_the_policy_and_from_this_site_alone(api, token, page, tmp_path):
+def test_docs_work_in_a_browser_under_the_policy_and_from_this_site_alone(project, api, token, page, tmp_path):
     messages, hosts = [], set()
     page.on("console", lambda message: messages.append(message.text))
     page.on("pageerror", lambda error: messages.append(str(error)))
     page.on("request", lambda request: hosts.add(request.url.split("/")[2].split(":")[0]))
     page.add_init_script(LISTEN)
-    with Caddy(tmp_path / "caddy", "shop.test", int(api.url.rpartition(":")[2])) as caddy:
+    with Caddy(tmp_path / "caddy", project.path, int(api.url.rpartition(":")[2])) as caddy:
         page.goto(f"{caddy.url}/admin/login/")
         page.fill("#id_username", "ada")
         page.fill("#id_password", PASSWORD)

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.bakery import TEMPLATE, Project, describe, production_environment
+from tests.bakery import TEMPLATE, Project, describe
 
 KIT = TEMPLATE / "tests" / "kit"
 ROWS = [
@@ -17,8 +17,8 @@ PROJECTS = [pytest.param(row, id=describe(row), marks=pytest.mark.xdist_group(de
 
 @pytest.mark.parametrize("project", PROJECTS, indirect=True, scope="module")
 def test_kit_keeps_its_promises(project, services):
-    url = production_environment(project.answers, services)["DATABASE_URL"]
-    run_kit(project, "every", *project.answers.values(), env={"DATABASE_URL": url})
+    server = {"postgresql": services.postgresql, "mysql": services.mariadb}[project.answers["database"]]
+    run_kit(project, "every", *project.answers.values(), env={"DATABASE_URL": server.create_database()})
 
 
 def run_kit(project: Project, *folders: str, env: dict[str, str] | None = None) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from tests.bakery import Project, clean_environment
 from tests.services import Process, free_port, wait_until
+from tests.services.proxy import ANY_CERTIFICATE
 from tests.serving import Answer, Server
 
 PUBLIC = {"Host": "shop.test", "X-Forwarded-Proto": "https"}
@@ -108,6 +109,7 @@ class Load:
     pause: float = 0.0  # seconds between an answer and the next request of a client
     body: bytes | None = None  # sent with POST
     keeps_connections: bool = True
+    tls: bool = False  # which a proxy speaks
     answers: Counter[int] = field(default_factory=Counter)
     failures: list[tuple[float, str]] = field(default_factory=list)  # when (time.monotonic), and what
 
@@ -136,7 +138,7 @@ class Load:
         return [failure for failure in self.failures if failure[0] >= moment]
 
     def _ask(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = client(self.port, tls=self.tls)
         while not self._over.is_set():
             started = time.monotonic()
             try:
@@ -155,6 +157,13 @@ class Load:
                 self.failures.append((started, f"status {response.status}"))
             self._over.wait(self.pause)
         connection.close()
+
+
+def client(port: int, *, tls: bool = False, timeout: float = 10) -> http.client.HTTPConnection:
+    """A client of an instance, or of a proxy, which speaks TLS."""
+    if tls:
+        return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=ANY_CERTIFICATE)
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 
 
 def descendants(pid: int) -> list[int]:

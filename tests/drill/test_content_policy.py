@@ -23,7 +23,7 @@ LISTEN = """document.addEventListener("securitypolicyviolation",
 
 @both_interfaces
 def test_pages_in_a_browser(project, env, start, page, report, tmp_path):
-    with Caddy(tmp_path / "caddy", "shop.test", start(project, env).port) as caddy:
+    with Caddy(tmp_path / "caddy", project.path, start(project, env).port) as caddy:
         report(drill(page, caddy.url))
 
 
@@ -31,7 +31,7 @@ def test_pages_in_a_browser(project, env, start, page, report, tmp_path):
 def test_inline_style_is_noticed(project, env, start, page, break_promise, tmp_path):
     broken = break_promise("templates/error.html", '<p class="lead">', '<p class="lead" style="color: red">')
     with (
-        Caddy(tmp_path / "caddy", "shop.test", start(broken, env).port) as caddy,
+        Caddy(tmp_path / "caddy", project.path, start(broken, env).port) as caddy,
         pytest.raises(AssertionError, match=r"404: .* inline style"),
     ):
         drill(page, caddy.url)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.drill import both_interfaces, only_wsgi
 from tests.drill.instances import Instance, Load
-from tests.services import CaddyBalancer, Nginx, wait_until
+from tests.services import Caddy, Nginx, Proxy, wait_until
 
 REQUESTS = 5000
 QUIET_S = 1.0  # an instance that was sent nothing for so long, while the others were, is out of service
@@ -20,52 +20,60 @@ QUIET_S = 1.0  # an instance that was sent nothing for so long, while the others
 @both_interfaces
 def test_rolling_restart_behind_caddy(project, env, start, report, tmp_path):
     instances = [start(project, env), start(project, env)]
-    with CaddyBalancer(tmp_path / "caddy", *(instance.port for instance in instances)) as caddy:
-        report("Caddy: " + drill(instances, caddy.port, told=lambda instance: None))
+    with Caddy(tmp_path / "caddy", project.path, *(instance.port for instance in instances)) as caddy:
+        report("Caddy: " + drill(instances, caddy))
 
 
 @both_interfaces
 def test_rolling_restart_behind_nginx(project, env, start, report, tmp_path):
     instances = [start(project, env), start(project, env)]
-    with Nginx(tmp_path / "nginx", *(instance.port for instance in instances)) as nginx:
+    with Nginx(tmp_path / "nginx", project.path, *(instance.port for instance in instances)) as nginx:
         # It does not ask for readiness, so whoever releases marks the instance in its configuration. The reload closes
         # the connections that clients keep, whether or not a request is on its way: they make one for each.
         told = lambda instance: nginx.take_out(instance and instance.port)  # noqa: E731
-        report("nginx: " + drill(instances, nginx.port, told, keeps_connections=False))
+        report("nginx: " + drill(instances, nginx, told, keeps_connections=False))
 
 
 @only_wsgi
 def test_instance_that_does_not_drain_is_noticed(project, env, start, break_promise, tmp_path):
-    broken = break_promise("apps/health/middleware.py", "    if is_draining():", "    if not is_draining:")
+    broken = break_promise("core/health.py", "if Path(settings.DRAIN_FILE).exists():", "if not settings.DRAIN_FILE:")
     instances = [start(broken, env), start(broken, env)]
     with (
-        CaddyBalancer(tmp_path / "caddy", *(instance.port for instance in instances)) as caddy,
+        Caddy(tmp_path / "caddy", project.path, *(instance.port for instance in instances)) as caddy,
         pytest.raises(AssertionError, match="drains, and says that it is ready"),
     ):
-        drill(instances, caddy.port, told=lambda instance: None)
+        drill(instances, caddy)
 
 
 @only_wsgi
-def test_instance_that_is_stopped_without_draining_is_noticed(project, env, start, tmp_path, monkeypatch):
+def test_instance_that_is_stopped_without_draining_is_noticed(
+    project, env, start, break_promise, tmp_path, monkeypatch
+):
+    # One that tries another instance, or remembers which one has failed, would mostly hide it.
+    broken = break_promise(
+        "deploy/nginx/default.conf", "proxy_connect_timeout 3s;", "proxy_connect_timeout 3s; proxy_next_upstream off;"
+    )
     instances = [start(project, env), start(project, env)]
     monkeypatch.setattr("tests.drill.test_drain.take_out_of_service", lambda instance, told: None)
     with (
-        # One that tries another instance would mostly hide it.
-        Nginx(tmp_path / "nginx", *(instance.port for instance in instances), tries_another=False) as nginx,
+        Nginx(tmp_path / "nginx", broken.path, *(instance.port for instance in instances)) as nginx,
         pytest.raises(AssertionError, match="requests failed"),
     ):
-        drill(instances, nginx.port, told=lambda instance: None)
+        drill(instances, nginx)
 
 
 def drill(
-    instances: list[Instance], port: int, told: Callable[[Instance | None], None], *, keeps_connections: bool = True
+    instances: list[Instance],
+    proxy: Proxy,
+    told: Callable[[Instance | None], None] = lambda instance: None,
+    *,
+    keeps_connections: bool = True,
 ) -> str:
     """Restart every instance while clients GET and POST through the proxy, which is ``told`` who is out of service."""
     with ExitStack() as stack:
-        gets = stack.enter_context(Load(port, "/drill/row/", clients=6, keeps_connections=keeps_connections))
-        posts = stack.enter_context(
-            Load(port, "/drill/body/", clients=2, body=b"x" * 2000, keeps_connections=keeps_connections)
-        )
+        clients = {"keeps_connections": keeps_connections, "tls": True}
+        gets = stack.enter_context(Load(proxy.port, "/drill/row/", clients=6, **clients))
+        posts = stack.enter_context(Load(proxy.port, "/drill/body/", clients=2, body=b"x" * 2000, **clients))
         for instance in instances:
             wait_until(lambda: instance.requests > 0, 10, "the proxy to use both")  # noqa: B023
         started = time.monotonic()

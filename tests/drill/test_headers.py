@@ -1,11 +1,12 @@
 """Headers: graded by Mozilla's HTTP Observatory.
 
 The scanner only knows public names and the ports 80 and 443: it runs in a network of its own, where shop.test is a Caddy
-that passes requests on to the instance outside through a Unix socket.
+with the project's own file, and reaches the instance outside through a Unix socket.
 """
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -28,16 +29,6 @@ http:// {{
     reverse_proxy 127.0.0.1:{port} {{
         header_up X-Forwarded-Proto https
     }}
-}}
-"""
-INSIDE = """
-{{
-    admin off
-    skip_install_trust
-}}
-shop.test {{
-    tls internal
-    reverse_proxy unix/{socket}
 }}
 """
 SCAN = """
@@ -64,7 +55,7 @@ def test_grade(project, env, start, report, tmp_path):
 
 @only_wsgi
 def test_grade_before_the_duration_of_hsts_is_raised(project, env, start, tmp_path):
-    scan = observe(start(project, env).port, tmp_path / "scan")
+    scan = observe(start(project, env), tmp_path / "scan")
     assert scan["scan"]["grade"] == "A+"
     assert failures(scan) == ["strict-transport-security"]
 
@@ -79,7 +70,7 @@ def test_inline_scripts_are_noticed(project, env, start, break_promise, tmp_path
 
 
 def drill(instance, folder: Path) -> str:
-    scan = observe(instance.port, folder)
+    scan = observe(instance, folder)
     assert not failures(scan), ", ".join(failures(scan))
     assert scan["scan"]["grade"] == "A+"
     return f"{scan['scan']['grade']}, {scan['scan']['score']} points, {len(scan['tests'])} tests passed"
@@ -89,25 +80,31 @@ def failures(scan: dict) -> list[str]:
     return [name for name, test in scan["tests"].items() if not test["pass"]]
 
 
-def observe(port: int, folder: Path) -> dict:
-    """What the scanner says of the instance behind this port."""
+def observe(instance, folder: Path) -> dict:
+    """What the scanner says of an instance."""
     inside, outside = folder / "inside", folder / "outside"
     for place in (inside, outside):
         place.mkdir(parents=True)
     socket = outside / "socket"
-    (inside / "Caddyfile").write_text(INSIDE.format(socket=socket))
-    (outside / "Caddyfile").write_text(OUTSIDE.format(socket=socket, port=port))
+    (outside / "Caddyfile").write_text(OUTSIDE.format(socket=socket, port=instance.port))
     (folder / "hosts").write_text("127.0.0.1 localhost shop.test\n")
+    caddy = run_caddy(
+        instance.project.path / "deploy" / "caddy" / "Caddyfile",
+        inside,
+        CADDY_GLOBAL_OPTIONS="local_certs\nskip_install_trust",
+        DOMAIN="shop.test",
+        APP_UPSTREAMS=f"unix/{socket}",
+    )
     script = SCAN.format(
         hosts=folder / "hosts",
-        caddy=" ".join(map(str, run_caddy(inside / "Caddyfile"))),
+        caddy=shlex.join(map(str, caddy)),
         folder=folder,
         root=inside / "caddy" / "pki" / "authorities" / "local" / "root.crt",
         node=find_program("node", "nodejs"),
         scanner=find_scanner(),
     )
-    with Process(run_caddy(outside / "Caddyfile"), outside, name="caddy") as caddy:
-        caddy.wait_for(socket.exists, 10, "the way into the other network")
+    with Process(run_caddy(outside / "Caddyfile", outside), outside, name="caddy") as way:
+        way.wait_for(socket.exists, 10, "the way into the other network")
         namespaces = ["--net", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
         return json.loads(run([find_program("unshare", "util-linux"), *namespaces, "sh", "-c", script], timeout=60))
 

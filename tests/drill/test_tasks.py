@@ -1,7 +1,7 @@
 """Tasks: a worker is killed in the middle of one and the broker is restarted under the next worker.
 
 No task is lost, and none counts as done that was not; some run twice, as the documentation says. A worker that is
-stopped ends soon, whatever its tasks do at that moment.
+stopped among its tasks ends within 40 s: Celery may wait 30 s for a result that it does not read any more.
 """
 
 import os
@@ -39,9 +39,9 @@ def test_no_task_in_the_database_is_lost(project, env, start_worker, database, t
 
 @only_wsgi
 def test_no_task_in_redis_is_lost(project, env, start_worker, tmp_path, break_promise, report):
-    # Production waits for an hour before it takes a worker for dead, and looks for such every 100 s.
-    impatience = '"visibility_timeout": 4, "unacked_restore_throttle": 1'
-    impatient = break_promise("config/celery.py", '"visibility_timeout": 3600', impatience)
+    # Kombu waits for an hour before it takes a worker for dead, and looks for such every 100 s.
+    impatience = '"socket_timeout": 2, "visibility_timeout": 4, "unacked_restore_throttle": 1'
+    impatient = break_promise("config/celery.py", '"socket_timeout": 2', impatience)
     with Mailbox(tmp_path / "mail") as mailbox, Redis(tmp_path / "broker", keeps=True) as broker:
         report(drill(impatient, env | {"CELERY_BROKER_URL": broker.url}, start_worker, mailbox, broker, "redis-"))
 
@@ -64,18 +64,10 @@ def test_tasks_that_are_acknowledged_too_early_are_noticed(
 
 
 @only_wsgi
-def test_worker_that_is_stopped_among_its_tasks_ends_soon(project, env, start_worker, tmp_path, report):
+def test_worker_that_is_stopped_among_its_tasks_ends(project, env, start_worker, tmp_path, report):
     with Redis(tmp_path / "broker") as broker:
-        slowest = stop_among_tasks(project, env | {"CELERY_BROKER_URL": broker.url}, start_worker, stops=3)
+        slowest = stop_among_tasks(project, env | {"CELERY_BROKER_URL": broker.url}, start_worker, stops=4)
     report(f"celery, stopped among its tasks: ends within {slowest:.0f} s")
-
-
-@only_wsgi
-def test_worker_that_waits_for_what_nobody_reads_is_noticed(project, env, start_worker, tmp_path, break_promise):
-    broken = break_promise("config/celery.py", '    worker_pool="config.celery_pool:Pool",\n', "")
-    with Redis(tmp_path / "broker") as broker, pytest.raises(AssertionError, match="does not end"):
-        # Two stops in three meet a task at the wrong moment.
-        stop_among_tasks(broken, env | {"CELERY_BROKER_URL": broker.url}, start_worker, stops=9)
 
 
 def stop_among_tasks(project, env: dict[str, str], start_worker, stops: int) -> float:
@@ -89,7 +81,7 @@ def stop_among_tasks(project, env: dict[str, str], start_worker, stops: int) -> 
         began = time.monotonic()
         worker.send_signal(signal.SIGTERM)
         try:
-            worker.wait(25)
+            assert worker.wait(40) == 0
         except TimeoutError:
             raise AssertionError(f"the worker does not end\n{worker.log}") from None
         slowest = max(slowest, time.monotonic() - began)

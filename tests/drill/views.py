@@ -54,6 +54,18 @@ def body(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"bytes": len(request.body)})
 
 
+@csrf_exempt
+def received(request: HttpRequest) -> HttpResponse:
+    """A body of any size, read piece by piece."""
+    return JsonResponse({"bytes": sum(len(piece) for piece in iter(lambda: request.read(65536), b""))})
+
+
+@csrf_exempt
+def heard(request: HttpRequest) -> HttpResponse:
+    """The headers that have come this far."""
+    return JsonResponse(dict(request.headers))
+
+
 def error(request: HttpRequest) -> HttpResponse:
     """An error that nobody has foreseen."""
     raise RuntimeError("drilled")
@@ -106,6 +118,8 @@ urlpatterns = [
     path("slow/<int:seconds>/", slow),
     path("slow-async/<int:seconds>/", slow_async),
     path("body/", body),
+    path("received/", received),
+    path("heard/", heard),
     path("error/", error),
     path("error-async/", error_async),
     path("forbidden/", forbidden),

@@ -2,7 +2,7 @@
 
 from tests.services.azure import Azure
 from tests.services.blackhole import BlackHole
-from tests.services.caddy import Caddy, CaddyBalancer
+from tests.services.caddy import Caddy
 from tests.services.certificate import Certificate
 from tests.services.gcs import GCS
 from tests.services.memcached import Memcached
@@ -12,6 +12,7 @@ from tests.services.otlp import OTLPReceiver
 from tests.services.postgresql import PostgreSQL
 from tests.services.process import NotInstalledError, Process, free_port, wait_until
 from tests.services.prometheus import Prometheus
+from tests.services.proxy import Proxy
 from tests.services.rabbitmq import RabbitMQ
 from tests.services.redis import Redis
 from tests.services.s3 import S3
@@ -26,7 +27,6 @@ __all__ = [
     "Azure",
     "BlackHole",
     "Caddy",
-    "CaddyBalancer",
     "Certificate",
     "Mailbox",
     "MariaDB",
@@ -37,6 +37,7 @@ __all__ = [
     "PostgreSQL",
     "Process",
     "Prometheus",
+    "Proxy",
     "RabbitMQ",
     "Redis",
     "SentrySink",

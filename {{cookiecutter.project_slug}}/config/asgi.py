@@ -26,8 +26,10 @@ async def application(scope: dict[str, Any], receive: Receive, send: Any) -> Non
 
     Django stores a body whole before the first middleware sees the request.
     """
-    length = dict(scope["headers"]).get(b"content-length", b"")
-    if length.isdigit() and int(length) > settings.REQUEST_MAX_BODY_SIZE:
+    headers = dict(scope["headers"])
+    length = headers.get(b"content-length", b"")
+    is_large = length.isdigit() and int(length) > settings.REQUEST_MAX_BODY_SIZE
+    if is_large or (b"transfer-encoding" in headers and not length):
         receive = without_body(receive).__anext__
     await django_application(scope, receive, send)
 

@@ -124,9 +124,10 @@ class Env(environ.Env):
     # %endif
     def mailer(self, var: str, default: str) -> dict[str, Any]:
         """Return a MAILERS entry for a URL with one of MAIL_SCHEMES."""
-        url = urlsplit(self.address(var, *MAIL_SCHEMES, default=default))
+        text = self.address(var, *MAIL_SCHEMES, default=default)
         if var in self.problems:
             return {}
+        url = urlsplit(text)
         port, encryption = MAIL_SCHEMES[url.scheme]
         options = {"host": url.hostname, "port": url.port or port, **encryption}
         if url.username:

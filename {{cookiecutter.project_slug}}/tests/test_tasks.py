@@ -1,103 +1,94 @@
-"""New users are welcomed by a task, which is enqueued on commit and runs at once in development and here."""
+"""A task waits for its request's commit, carries its id, and runs."""
 
-from typing import TYPE_CHECKING
+# %if cookiecutter.task_queue == "celery"
+from collections.abc import Iterator
+from typing import Any
+# %else
+from contextvars import copy_context
+# %endif
 
 import pytest
-from django.conf import settings
 from django.core import mail
-from django.core.management import call_command
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+# %if cookiecutter.task_queue == "database"
+from django_tasks_db.models import DBTaskResult
+from pytest_django.fixtures import Settings
+# %endif
 
-from apps.observability.request_ids import begin_request, current_request_id, end_request
 from apps.users.models import User
-from apps.users.tasks import send_welcome_mail
+# %if cookiecutter.task_queue == "celery"
+from config.celery import app
+# %else
+from core.logs import request_id
+# %endif
 
-if TYPE_CHECKING:
-    from pytest_django import DjangoCaptureOnCommitCallbacks
-
-pytestmark = pytest.mark.django_db
+# Nothing is committed in the transaction that pytest-django puts around other tests.
+pytestmark = pytest.mark.django_db(transaction=True)
 
 ADA = "ada@shop.test"
 
 
-def test_a_new_user_is_welcomed_once(django_capture_on_commit_callbacks: "DjangoCaptureOnCommitCallbacks") -> None:
-    with django_capture_on_commit_callbacks(execute=True):
-        user = User.objects.create(email=ADA, first_name="Ada")
-        assert mail.outbox == []
-    with django_capture_on_commit_callbacks(execute=True):
-        user.save()
-    [message] = mail.outbox
-    assert message.to == [ADA]
-    assert message.subject == f"Welcome to {settings.PROJECT_NAME}"
-    assert message.body.startswith("Hello Ada,\n")
-    assert settings.PROJECT_NAME in message.body
+@pytest.fixture(autouse=True)
+# %if cookiecutter.task_queue == "celery"
+def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return the messages that wait; in other tests tasks run at once."""
+    monkeypatch.setitem(app.conf, "task_always_eager", False)
+    with app.connection() as connection, connection.SimpleQueue("celery") as waiting:
+        waiting.clear()
+        yield waiting
+# %else
+def queue(settings: Settings) -> None:
+    """Let tasks wait in the database; in other tests they run at once."""
+    settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+# %endif
 
 
-def test_a_superuser_is_welcomed(django_capture_on_commit_callbacks: "DjangoCaptureOnCommitCallbacks") -> None:
-    names = {"email": ADA, User.USERNAME_FIELD: ADA}
-    with django_capture_on_commit_callbacks(execute=True):
-        call_command("createsuperuser", interactive=False, verbosity=0, **names)
+# %if cookiecutter.task_queue == "celery"
+def test_a_request_enqueues_a_task_that_carries_its_id(
+    admin_client: Client, queue: Any
+) -> None:
+    add_a_user(admin_client, "quote-me")
+    message = queue.get(timeout=5)
+    assert message.headers["request_id"] == "quote-me"
+    app.tasks[message.headers["task"]](*message.payload[0])
     assert [message.to for message in mail.outbox] == [[ADA]]
 
 
-def test_a_user_who_is_added_in_the_admin_is_welcomed(
-    admin_client: Client, django_capture_on_commit_callbacks: "DjangoCaptureOnCommitCallbacks"
-) -> None:
-    password = "correct horse battery"
-    form = {"username": "ada", "email": ADA, "usable_password": "true", "password1": password, "password2": password}
-    with django_capture_on_commit_callbacks(execute=True):
-        response = admin_client.post(reverse("admin:users_user_add"), form)
-    assert response.status_code == 302
-    assert [message.to for message in mail.outbox] == [[ADA]]
-
-
-def test_without_an_address_there_is_no_mail(
-    django_capture_on_commit_callbacks: "DjangoCaptureOnCommitCallbacks",
-) -> None:
-    with django_capture_on_commit_callbacks() as callbacks:
-        User.objects.create(email="")
-    assert callbacks == []
-
-
-def test_a_user_who_is_rolled_back_is_not_welcomed(
-    django_capture_on_commit_callbacks: "DjangoCaptureOnCommitCallbacks",
-) -> None:
-    with django_capture_on_commit_callbacks() as callbacks, transaction.atomic():
+def test_a_transaction_that_is_rolled_back_enqueues_nothing(queue: Any) -> None:
+    with transaction.atomic():
         User.objects.create(email=ADA)
         transaction.set_rollback(True)
-    assert callbacks == []
+    assert queue.qsize() == 0
 
 
-def test_a_user_who_is_gone_by_then_gets_no_mail() -> None:
-    # %if cookiecutter.task_queue == "celery"
-    send_welcome_mail(0)
-    # %else
-    send_welcome_mail.call(0)
-    # %endif
-    assert mail.outbox == []
+def test_every_scheduled_task_exists() -> None:
+    scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert scheduled <= app.tasks.keys()
+# %else
+def test_a_request_enqueues_a_task_that_carries_its_id(admin_client: Client) -> None:
+    add_a_user(admin_client, "quote-me")
+    task = DBTaskResult.objects.get()
+    worker = copy_context()
+    worker.run(task.claim, "a worker")
+    assert worker[request_id] == "quote-me"
+    task.task.call(*task.args_kwargs["args"])
+    assert [message.to for message in mail.outbox] == [[ADA]]
 
 
-def test_a_second_delivery_is_the_same_message() -> None:
-    user = User.objects.create(email=ADA)
-    for _ in range(2):
-        # %if cookiecutter.task_queue == "celery"
-        send_welcome_mail(user.pk)
-        # %else
-        send_welcome_mail.call(user.pk)
-        # %endif
-    first, second = (message.message() for message in mail.outbox)
-    assert first["Message-ID"] == second["Message-ID"]
-    assert first["Message-ID"].endswith(f"@{settings.DEFAULT_FROM_EMAIL.rpartition('@')[2]}>")
-
-
-def test_a_task_that_runs_at_once_leaves_the_request_its_id(
-    django_capture_on_commit_callbacks: "DjangoCaptureOnCommitCallbacks",
-) -> None:
-    begin_request("a-request")
-    with django_capture_on_commit_callbacks(execute=True):
+def test_a_transaction_that_is_rolled_back_enqueues_nothing() -> None:
+    with transaction.atomic():
         User.objects.create(email=ADA)
-    assert mail.outbox
-    assert current_request_id() == "a-request"
-    end_request()
+        transaction.set_rollback(True)
+    assert not DBTaskResult.objects.exists()
+# %endif
+
+
+def add_a_user(client: Client, request_id: str) -> None:
+    password = "correct horse battery"
+    form = {"username": "ada", "email": ADA, "usable_password": "true"}
+    form |= {"password1": password, "password2": password}
+    add = reverse("admin:users_user_add")
+    response = client.post(add, form, headers={"x-request-id": request_id})
+    assert response.status_code == 302

@@ -5,11 +5,10 @@ import asyncio
 import pytest
 from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
-from django.test import AsyncClient, AsyncRequestFactory
-from django.urls import reverse
-
 from config.asgi import application
 from core.logs import access_middleware
+from django.test import AsyncClient, AsyncRequestFactory
+from django.urls import reverse
 
 
 def test_a_body_that_is_declared_too_large_is_not_received():
@@ -45,9 +44,7 @@ def test_a_client_that_leaves_has_its_line_too(caplog):
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(leave())
-    assert [(record.path, record.status) for record in caplog.records] == [
-        ("/slow/", 499)
-    ]
+    assert [(record.path, record.status) for record in caplog.records] == [("/slow/", 499)]
 
 
 @pytest.mark.django_db

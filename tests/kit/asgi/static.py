@@ -4,9 +4,8 @@ import os
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.test import AsyncClient
-
 from core.static import CHUNK_BYTES
+from django.test import AsyncClient
 
 LARGE = os.urandom(2 * CHUNK_BYTES + 1)
 

@@ -4,6 +4,9 @@ import pytest
 from azure.identity import DefaultAzureCredential
 from django.core.files.storage.handler import StorageHandler
 
+# django-storages asks for the time in the way that Python 3.12 deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow")
+
 
 @pytest.fixture
 def storage(load_production):

@@ -1,9 +1,8 @@
 """core/checks.py: what `check --deploy` says of a deployment."""
 
 import pytest
-from django.core.checks import run_checks
-
 from core.checks import PLATFORMS
+from django.core.checks import run_checks
 
 S3 = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
 DISK = {"BACKEND": "django.core.files.storage.FileSystemStorage"}

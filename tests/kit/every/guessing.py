@@ -1,15 +1,15 @@
 """core/guessing.py: whose wrong passwords count, and for how many users."""
 
 import pytest
+from apps.users.models import User
+from config.settings import base
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
-from apps.users.models import User
-from config.settings import base
-
 PASSWORD = "correct horse battery"
+GUESS = "a guess"
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def test_a_network_of_ipv6_counts_as_one_address(client):
 
 
 def test_a_log_in_forgets_the_wrong_passwords_before(client):
-    attempts = ["a guess"] * 4 + [PASSWORD] + ["a guess"] * 4
+    attempts = [GUESS] * 4 + [PASSWORD] + [GUESS] * 4
     assert 429 not in [log_in(client, password) for password in attempts]
 
 
@@ -44,6 +44,6 @@ def test_passwords_are_long_and_kept_with_little_memory(settings):
     assert kept.startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-def log_in(client, password="a guess", address="198.51.100.7", username="ada"):
+def log_in(client, password=GUESS, address="198.51.100.7", username="ada"):
     form = {"username": username, "password": password}
     return client.post(reverse("admin:login"), form, REMOTE_ADDR=address).status_code

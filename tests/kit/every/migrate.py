@@ -1,10 +1,9 @@
 """core/management/commands/migrate.py: a look at the migrations waits for nobody."""
 
 import pytest
+from core.management.commands import migrate
 from django.core.management import call_command
 from django.db import connection
-
-from core.management.commands import migrate
 
 
 @pytest.mark.django_db(transaction=True)
@@ -15,11 +14,7 @@ def test_only_one_works_and_a_look_does_not_wait(monkeypatch, caplog):
     call_command("migrate", check_unapplied=True, verbosity=0)
     call_command("migrate", plan=True, verbosity=0)
     assert caplog.messages == []
-    monkeypatch.setattr(
-        migrate, "sleep", lambda seconds: lock.__exit__(None, None, None)
-    )
+    monkeypatch.setattr(migrate, "sleep", lambda seconds: lock.__exit__(None, None, None))
     call_command("migrate", verbosity=0)
     first.close()
-    assert caplog.messages == [
-        "another process migrates this database; waiting for it to end"
-    ]
+    assert caplog.messages == ["another process migrates this database; waiting for it to end"]

@@ -1,7 +1,6 @@
 """core/proxies.py: whose word about a client is taken, and which word."""
 
 import pytest
-
 from core.proxies import is_trusted
 
 PROXY, STRANGER = "10.0.0.1", "203.0.113.9"

@@ -1,7 +1,6 @@
 """core/sentry.py: nothing that identifies a person is sent."""
 
 import pytest
-
 from core.logs import request_id
 from core.sentry import mask, scrub
 

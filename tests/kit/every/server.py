@@ -1,7 +1,6 @@
 """config/server.py: the size of the server."""
 
 import pytest
-
 from config import server
 
 CORES = 8

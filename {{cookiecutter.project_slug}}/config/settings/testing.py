@@ -15,8 +15,8 @@ TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBacken
 # %endif
 # %if cookiecutter.task_queue == "celery"
 CELERY_TASK_ALWAYS_EAGER = True
-# Nothing listens there.
-CELERY_BROKER_URL = "redis://127.0.0.1:9/0"
+# What is enqueued nevertheless stays in this process.
+CELERY_BROKER_URL = "memory://"
 # %endif
 
 STORAGES = {

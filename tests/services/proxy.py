@@ -1,0 +1,45 @@
+"""The proxies of a generated project: the very files in its `deploy/`, in front of instances on loopback."""
+
+import contextlib
+import socket
+import ssl
+from pathlib import Path
+
+from tests.services.process import HOST, free_port
+from tests.services.service import Server
+
+SITE = "shop.test"
+# The certificates are made for the test: nobody signed them.
+ANY_CERTIFICATE = ssl.create_default_context()
+ANY_CERTIFICATE.check_hostname = False
+ANY_CERTIFICATE.verify_mode = ssl.CERT_NONE
+
+
+class Proxy(Server):
+    """HTTPS for shop.test on one port and plain HTTP on another, shared out among the ports of instances."""
+
+    def __init__(self, folder: Path, project: Path, *upstreams: int) -> None:
+        super().__init__(folder)
+        self.project = project
+        self.upstreams = upstreams
+        self.plain_port = free_port()
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    @property
+    def url(self) -> str:
+        return f"https://{SITE}:{self.port}"
+
+    def connect(self, *, plain: bool = False, source: str = HOST, timeout: float = 20) -> socket.socket:
+        """A connection to one of its ports, from an address of loopback."""
+        port = self.plain_port if plain else self.port
+        connection = socket.create_connection((HOST, port), timeout, (source, 0))
+        return connection if plain else ANY_CERTIFICATE.wrap_socket(connection, server_hostname=SITE)
+
+    def ready(self) -> bool:
+        """Caddy makes its certificate after the port is open."""
+        with contextlib.suppress(OSError), self.connect(timeout=1):
+            return True
+        return False
