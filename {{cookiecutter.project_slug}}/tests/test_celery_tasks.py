@@ -1,0 +1,58 @@
+"""Tasks are enqueued on commit, with the id of their request, and run."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.db import transaction
+from django.test import Client
+from django.urls import reverse
+
+from apps.users.models import User
+from config.celery import app
+
+# Nothing is committed in the transaction that pytest-django puts around other tests.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ADA = "ada@shop.test"
+PASSWORD = "correct horse battery"
+FORM = {
+    "username": "ada",
+    "email": ADA,
+    "usable_password": "true",
+    "password1": PASSWORD,
+    "password2": PASSWORD,
+}
+
+
+@pytest.fixture
+def queue(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Return the tasks that wait in memory; in other tests they run at once."""
+    monkeypatch.setitem(app.conf, "task_always_eager", False)
+    with app.connection() as connection, connection.SimpleQueue("celery") as waiting:
+        yield waiting
+
+
+def test_a_request_enqueues_a_task_with_its_id(
+    admin_client: Client, queue: Any
+) -> None:
+    add = reverse("admin:users_user_add")
+    admin_client.post(add, FORM, headers={"x-request-id": "quote-me"})
+    message = queue.get(timeout=5)
+    assert message.headers["request_id"] == "quote-me"
+    app.tasks[message.headers["task"]](*message.payload[0])
+    assert mail.outbox[-1].to == [ADA]
+
+
+def test_a_transaction_that_is_rolled_back_enqueues_nothing(queue: Any) -> None:
+    with transaction.atomic():
+        User.objects.create(email=ADA)
+        transaction.set_rollback(True)
+    assert queue.qsize() == 0
+
+
+def test_every_scheduled_task_exists() -> None:
+    app.autodiscover_tasks(force=True)
+    scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert scheduled <= app.tasks.keys()
