@@ -1,5 +1,6 @@
 """Serves a project as production starts it, and asks it as its proxy would."""
 
+import re
 import signal
 import urllib.error
 import urllib.request
@@ -8,6 +9,9 @@ from contextlib import contextmanager
 
 from tests.bakery import Project, clean_environment
 from tests.services import Process, free_port
+
+# What a Celery worker prints on SIGTERM and SIGHUP, past every logger, with an empty line before it.
+CELERY_ON_A_SIGNAL = re.compile(r"|worker: Warm shutdown \(MainProcess\)|Restarting celery worker \(.*\)")
 
 
 class Answer:

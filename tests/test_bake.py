@@ -101,7 +101,7 @@ OWNED = {
         "apps/users/tasks.py",
         "apps/users/welcome.py",
         "templates/mail/welcome.txt",
-        "tests/test_tasks.py",
+        "tests/test_database_tasks.py",
     },
     ("task_queue", "celery"): {
         "core/tasks.py",
@@ -111,7 +111,7 @@ OWNED = {
         "compose.yaml",
         "config/celery.py",
         "templates/mail/welcome.txt",
-        "tests/test_celery.py",
+        "tests/test_celery_tasks.py",
     },
     ("api", "drf"): API
     | {

@@ -1,21 +1,27 @@
 """RabbitMQ with a node of its own: the package's own one, if it runs, is left alone."""
 
+import shutil
 from functools import cached_property
 from pathlib import Path
 
+from tests.services.certificate import Certificate
 from tests.services.process import HOST, Process, accepts, find_program, free_port
 from tests.services.service import DatabaseServer
 
 
 class RabbitMQ(DatabaseServer):
-    """RabbitMQ over AMQP; its queues are kept over a restart."""
+    """RabbitMQ over AMQP, over TLS alone where it gets a certificate; its queues are kept over a restart."""
 
     users = ("rabbitmq",)
     names: Process | None = None
 
+    def __init__(self, folder: Path, certificate: Certificate | None = None) -> None:
+        super().__init__(folder)
+        self.certificate = certificate
+
     @property
     def url(self) -> str:
-        return f"amqp://project:{self.password}@{HOST}:{self.port}//"
+        return f"{'amqps' if self.certificate else 'amqp'}://project:{self.password}@{HOST}:{self.port}//"
 
     def command(self) -> list[str | Path]:
         find_program("rabbitmq-server", "rabbitmq-server")
@@ -46,9 +52,20 @@ class RabbitMQ(DatabaseServer):
         self.data.mkdir()
         self.data.chmod(0o777)  # made by this user, filled by the other
         (self.home / "plugins").write_text("[].\n")
-        (self.home / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = {HOST}:{self.port}\ndefault_user = project\ndefault_pass = {self.password}\n"
-        )
+        lines = ["default_user = project", f"default_pass = {self.password}"]
+        if self.certificate:
+            lines += [
+                "listeners.tcp = none",
+                f"listeners.ssl.1 = {HOST}:{self.port}",
+                "ssl_options.verify = verify_none",
+            ]
+            for option, file in (("certfile", self.certificate.file), ("keyfile", self.certificate.key)):
+                copy = shutil.copy(file, self.home)
+                Path(copy).chmod(0o644)  # made by this user, read by the other
+                lines.append(f"ssl_options.{option} = {copy}")
+        else:
+            lines.append(f"listeners.tcp.1 = {HOST}:{self.port}")
+        (self.home / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
 
     def set_up(self) -> None:
         """Nothing: the configuration makes the user."""
