@@ -4,23 +4,51 @@ https://docs.gunicorn.org/en/stable/settings.html
 """
 
 import os
+# %if cookiecutter.metrics == "opentelemetry"
+from importlib import import_module
+# %endif
 from pathlib import Path
 
 from django.conf import settings
 
+# %if cookiecutter.metrics == "prometheus"
+from config import server
+from config.metrics_server import child_exit, post_fork, when_ready  # noqa: F401 - hooks
+
+# %else
 from config import server
 
+# %endif
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 
+# %if cookiecutter.metrics == "opentelemetry"
+def post_fork(server, worker):
+    """Begin to send traces and metrics, where a collector is named."""
+    if settings.OTEL_ENDPOINT:
+        import_module("core.telemetry").start()
+
+
+# %endif
 # %if cookiecutter.interface == "asgi" and cookiecutter.database == "postgresql"
 def worker_exit(server, worker):
     """End the connections of the pool in order."""
+    # %if cookiecutter.metrics == "opentelemetry"
+    if settings.OTEL_ENDPOINT:
+        import_module("core.telemetry").stop()
+    # %endif
     from django.db import connections
 
     for connection in connections.all(initialized_only=True):
         if connection.vendor == "postgresql":
             connection.close_pool()
+
+
+# %elif cookiecutter.metrics == "opentelemetry"
+def worker_exit(server, worker):
+    """Send the last ones."""
+    if settings.OTEL_ENDPOINT:
+        import_module("core.telemetry").stop()
 
 
 # %endif

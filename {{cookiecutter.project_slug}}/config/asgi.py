@@ -13,8 +13,22 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 type Receive = Callable[[], Awaitable[dict[str, Any]]]
 
+# %if cookiecutter.metrics == "opentelemetry"
+django_application: Any = get_asgi_application()
+if settings.OTEL_ENDPOINT:
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+
+    # A span for each request but probes and static files.
+    django_application = OpenTelemetryMiddleware(
+        django_application,
+        excluded_urls="^[a-z]+://[^/]*/(health|static)/",
+        exclude_spans=["receive", "send"],
+    )
+
+# %else
 django_application = get_asgi_application()
 
+# %endif
 # A view that cannot be imported ends the start, not the first request. What is
 # loaded here, before the fork, is shared by the workers.
 import_module(settings.ROOT_URLCONF)

@@ -90,6 +90,16 @@ app.conf.update(
 app.autodiscover_tasks()
 
 
+# %if cookiecutter.metrics == "opentelemetry"
+if settings.OTEL_ENDPOINT:
+    from core import telemetry
+
+    # In each process of the pool.
+    signals.worker_process_init.connect(telemetry.start)
+    signals.worker_process_shutdown.connect(telemetry.stop)
+
+
+# %endif
 @signals.setup_logging.connect
 def set_up_logging(**kwargs: Any) -> None:
     """The project's own LOGGING; that somebody receives this signal keeps Celery from making its own."""

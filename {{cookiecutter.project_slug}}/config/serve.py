@@ -28,6 +28,9 @@ if __name__ == "__main__":
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
     import_module(os.environ["DJANGO_SETTINGS_MODULE"])
+    # %if cookiecutter.metrics == "prometheus"
+    import_module("config.metrics_server")
+    # %endif
     # %if cookiecutter.interface == "wsgi"
     import_module("config.wsgi")
     # %else

@@ -15,6 +15,9 @@ from uuid import uuid4
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+# %if cookiecutter.metrics == "opentelemetry"
+from opentelemetry import trace
+# %endif
 from pythonjsonlogger.core import RESERVED_ATTRS
 
 from core.middleware import Finish, around
@@ -73,6 +76,10 @@ class RequestFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if chosen := request_id.get():
             record.request_id = chosen
+        # %if cookiecutter.metrics == "opentelemetry"
+        if (context := trace.get_current_span().get_span_context()).is_valid:
+            record.trace_id = trace.format_trace_id(context.trace_id)
+        # %endif
         if record.name.startswith("django.security"):
             # Anybody can make thousands: one short line each, without a traceback.
             record.msg = printable(record.getMessage().partition("?")[0])

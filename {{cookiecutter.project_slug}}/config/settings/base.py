@@ -55,9 +55,6 @@ INSTALLED_APPS = [
 # A request passes through this list from top to bottom.
 MIDDLEWARE = [
     "core.health.health_middleware",
-    # %if cookiecutter.metrics == "prometheus"
-    "core.metrics.metrics_middleware",
-    # %endif
     "core.proxies.trusted_proxy_middleware",
     "core.logs.access_middleware",
     "django.middleware.security.SecurityMiddleware",
@@ -67,7 +64,15 @@ MIDDLEWARE = [
     # %endif
     # %if cookiecutter.interface == "asgi"
     "core.static.AsyncWhiteNoiseMiddleware",
+    # %else
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    # %endif
+    # %if cookiecutter.metrics == "prometheus"
+    # Static files and probes are not counted.
+    "core.metrics.metrics_middleware",
+    # %endif
     "core.bodies.body_middleware",
+    # %if cookiecutter.interface == "asgi"
     "core.loop.ContentSecurityPolicyMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "core.loop.SessionMiddleware",
@@ -76,8 +81,6 @@ MIDDLEWARE = [
     "core.loop.AuthenticationMiddleware",
     "core.loop.MessageMiddleware",
     # %else
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "core.bodies.body_middleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "core.sessions.SessionMiddleware",
@@ -277,9 +280,8 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
 DRAIN_FILE = env.str("DRAIN_FILE", default="/tmp/draining")  # noqa: S108 - a flag
 
 # %if cookiecutter.metrics == "opentelemetry"
-# Traces and metrics: what production hands to OpenTelemetry; empty: nothing is measured
-
-OPENTELEMETRY: dict[str, str] = {}
+# Only production measures, where it is given a collector.
+OTEL_ENDPOINT = ""
 
 # %endif
 # Proxies whose X-Forwarded-* headers are believed: those in private networks

@@ -1,6 +1,9 @@
 """Settings for production: read from the environment, checked before anything starts."""
 
 import logging
+# %if cookiecutter.metrics == "opentelemetry"
+import os
+# %endif
 import re
 from importlib import import_module
 
@@ -333,9 +336,25 @@ is_share = 0 <= SENTRY_SAMPLE_RATE <= 1
 env.require("SENTRY_TRACES_SAMPLE_RATE", is_share, "must be a number from 0 to 1")
 
 # %if cookiecutter.metrics == "opentelemetry"
-# Traces and metrics: the SDK reads further OTEL_ variables by itself
+# Traces and metrics: the SDK reads these variables, and others, from the environment
 
 OTEL_ENDPOINT = env.address("OTEL_EXPORTER_OTLP_ENDPOINT", "https", "http", default="")
+OTEL_DEFAULTS = {
+    "OTEL_EXPORTER_OTLP_ENDPOINT": OTEL_ENDPOINT,
+    "OTEL_EXPORTER_OTLP_HEADERS": env.str("OTEL_EXPORTER_OTLP_HEADERS", default=""),
+    # Exemplars would show what is left out of metrics.
+    "OTEL_METRICS_EXEMPLAR_FILTER": "always_off",
+    "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",
+    "OTEL_SERVICE_NAME": "{{ cookiecutter.project_slug }}",
+    "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+    "OTEL_TRACES_SAMPLER_ARG": "0.1",
+}
+if OTEL_ENDPOINT:
+    for name, value in OTEL_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    MIDDLEWARE.insert(0, "core.telemetry.route_middleware")
+    # A collector that is away must not fill the log.
+    LOGGING["loggers"]["opentelemetry.exporter"] = {"level": "CRITICAL"}
 
 # %endif
 # The server's variables belong to the report as well.
