@@ -152,9 +152,8 @@ def test_what_a_killed_server_has_counted_is_not_counted_by_the_next(project, en
         folder = find_folder(server.process.pid)
         assert server.get("/").status == 200
         assert 'django_http_requests_total{method="GET",status="200",view="home"} 1.0' in scrape(env)
-        workers = find_workers(server.process.pid)
-        server.process.send_signal(signal.SIGKILL)
-        wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 40, "its workers end")
+        os.killpg(server.process.pid, signal.SIGKILL)  # its workers as well
+        wait_until(lambda: not accepts(int(env["METRICS_PORT"])), 10, "it has ended")
     assert folder.exists()
     with serve(project, env, tmp_path) as server:
         assert find_folder(server.process.pid) != folder
