@@ -159,7 +159,7 @@ def look_at(lines: list[str], names: dict[str, str]) -> Iterator[str]:
     entries: list[dict[str, Any]] = []
     for line in lines:
         try:
-            entries.append(json.loads(line))
+            entries.append(json.loads(line) | {"length": len(line)})
         except ValueError:
             yield f"a line that is not JSON: {line[:200]}"
     addresses = {entry["request_id"]: entry["remote_addr"] for entry in entries if "remote_addr" in entry}
@@ -168,8 +168,8 @@ def look_at(lines: list[str], names: dict[str, str]) -> Iterator[str]:
     for entry in entries:
         request_id = entry.get("request_id")
         name = names.get(addresses.get(request_id, ""), "")
-        if (length := len(json.dumps(entry, ensure_ascii=False))) >= SHORT:
-            yield f"{name}: a line of {length} characters: {entry['message'][:200]}"
+        if entry["length"] >= SHORT:
+            yield f"{name}: a line of {entry['length']} characters: {entry['message'][:200]}"
         if "exc_info" in entry or entry["level"] == "CRITICAL" or entry.get("status", 0) >= 500:
             yield f"{name}: an alarming line: {entry}"
         if request_id and counted[request_id] > MOST:

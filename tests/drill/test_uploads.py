@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from functools import cache
@@ -86,14 +86,14 @@ def test_slow_clients_that_are_told_too_late_are_noticed(project, env, start, tm
 @both_interfaces
 def test_an_application_that_takes_any_body_is_noticed(project, env, start, break_promise):
     broken = break_promise("config/settings/base.py", '    "core.bodies.body_middleware",\n', "")
-    with pytest.raises(AssertionError, match="chunks: status 200"):
+    with pytest.raises(AssertionError, match="a few chunks: status"):
         drill_directly(start(broken, env))
 
 
 def drill(instance, *proxies: Proxy) -> str:
     assert instance.get("/drill/row/").status == 200
     before = instance.memory_mib()
-    statuses = [*drill_directly(instance)]
+    statuses = drill_directly(instance)
     for proxy in proxies:
         drill_whole(proxy)
         statuses += drill_fast(instance, proxy)
@@ -104,9 +104,10 @@ def drill(instance, *proxies: Proxy) -> str:
     return f"{len(statuses)} attacks get {' '.join(map(str, sorted(set(statuses))))}; {told}; {grown:+.0f} MiB"
 
 
-def drill_directly(instance) -> Iterator[int]:
+def drill_directly(instance) -> list[int]:
     """What the application promises of itself: a body is refused by its length, or for want of one."""
     connect = lambda: socket.create_connection(("127.0.0.1", instance.port), timeout=5)  # noqa: E731
+    seen = []
     for name, pieces, refusal in (
         ("a few chunks", [post(b"Transfer-Encoding: chunked"), b"5\r\nhello\r\n0\r\n\r\n"], 411),
         ("endless chunks", endless_chunks(), 411),
@@ -114,7 +115,8 @@ def drill_directly(instance) -> Iterator[int]:
     ):
         status = send(connect, pieces)
         assert status == refusal, f"{name}: status {status}"
-        yield status
+        seen.append(status)
+    return seen
 
 
 def drill_whole(proxy: Proxy) -> None:

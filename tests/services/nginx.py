@@ -1,5 +1,7 @@
 """nginx, the open-source one, with the project's own default.conf."""
 
+import getpass
+import os
 import signal
 from pathlib import Path
 
@@ -12,6 +14,7 @@ CONFIGURATION = """
 daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
+{user}
 
 events {{
     worker_connections 1024;
@@ -44,7 +47,9 @@ class Nginx(Proxy):
         self._listen = LISTEN.format(
             host=HOST, plain_port=self.plain_port, port=self.port, certificate=certificate
         ).strip()
-        (self.folder / "nginx.conf").write_text(CONFIGURATION.format(folder=self.folder))
+        # Started by root its workers are nobody, who may not write into pytest's folders.
+        user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""
+        (self.folder / "nginx.conf").write_text(CONFIGURATION.format(folder=self.folder, user=user))
         self._configure(down=None)
         return [find_program("nginx", "nginx"), "-p", self.folder, "-c", "nginx.conf", "-e", "stderr"]
 
