@@ -44,7 +44,8 @@ ALWAYS = set(
     config/settings/production.py config/settings/testing.py
     core/__init__.py core/apps.py core/bodies.py core/checks.py core/guessing.py core/health.py core/logs.py
     core/mail.py core/middleware.py core/proxies.py core/sentry.py core/sessions.py
-    docs/operations.md locale/.gitkeep
+    deploy/caddy/Caddyfile deploy/nginx/default.conf
+    docs/architecture.md docs/operations.md locale/.gitkeep
     static/css/site.css static/favicon.ico static/favicon.svg
     templates/400.html templates/403.html templates/403_csrf.html templates/404.html templates/429.html
     templates/500.html templates/base.html templates/error.html templates/home.html templates/robots.txt templates/security.txt
@@ -182,6 +183,19 @@ SHARED_TRACES = {
 # What no project without an API may speak of.
 API_TRACES = r"\bAPI\b|apps\.api|apps/api|\bcors|openapi|swagger|access.?token"
 
+# Files that can hold no comment.
+NO_COMMENTS = re.compile(r"\.(json|ico)$|^LICENSE$")
+# A comment, docstring or heading that begins in the first two lines, by the end of the path.
+PURPOSES = {
+    ".py": r'^(?:"""|# )(.+)',
+    ".md": r"^(# .+)",
+    ".html": r"^\{# (.+) #\}",
+    ".svg": r"<!-- (.+) -->",
+    ".css": r"^/\* (.+)",
+    ".js": r"^/\* (.+)",
+    "": r"(?:^|\{)# (.+)",
+}
+
 # One worker of the test run bakes a project and keeps it for all of its tests.
 BAKES = [pytest.param(row, id=describe(row), marks=pytest.mark.xdist_group(describe(row))) for row in PAIRWISE]
 every_bake = pytest.mark.parametrize("answers", BAKES)
@@ -307,6 +321,38 @@ def test_project_names_its_version_and_keeps_updates_from_its_secrets(bake):
 
 
 @every_bake
+def test_a_file_begins_with_its_purpose(bake, answers):
+    project = bake(**answers)
+    paths = [path for path in project.files() if not NO_COMMENTS.search(path)]
+    texts = {path: (project.path / path).read_text(encoding="utf-8") for path in paths}
+    assert [path for path, text in texts.items() if text and not has_purpose(path, text)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("core/a.py", "import os\n"),
+        ("core/a.py", '"""Short."""\n'),
+        ("a.toml", "[tool]\n\n# The settings of the tools.\n"),
+        ("templates/a.html", "{% load i18n %}\n<p>\n{# The page of a product. #}\n"),
+        ("docs/a.md", "How to operate the project.\n"),
+    ],
+)
+def test_a_file_without_a_purpose_is_found(path, text):
+    assert not has_purpose(path, text)
+
+
+@every_bake
+def test_architecture_has_a_row_for_each_module_of_core(bake, answers):
+    project = bake(**answers)
+    text = (project.path / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = set(re.findall(r"^\| `(\w+/|[\w/]+\.py)` \|", text.partition("## The modules")[2], re.MULTILINE))
+    modules = {path.removeprefix("core/") for path in project.files() if path.startswith("core/")}
+    modules = {re.sub(r"^migrations/.*", "migrations/", module) for module in modules}
+    assert rows == {module for module in modules if not module.endswith("__init__.py")}
+
+
+@every_bake
 def test_env_example_names_the_required_variables(bake, answers):
     text = (bake(**answers).path / ".env.example").read_text()
     assert "DJANGO_ALLOWED_HOSTS" in text
@@ -318,6 +364,14 @@ def test_env_example_names_the_required_variables(bake, answers):
 
 def test_defaults_are_the_first_answers(bake):
     assert bake().files() == bake(**DEFAULTS).files()
+
+
+def has_purpose(path: str, text: str) -> bool:
+    """Tell whether the first two lines hold a comment, docstring or heading of three words or more."""
+    start = "\n".join(text.splitlines()[:2])
+    pattern = next(pattern for suffix, pattern in PURPOSES.items() if path.endswith(suffix))
+    found = re.search(pattern, start, re.MULTILINE)
+    return bool(found) and len(found[1].split()) >= 3
 
 
 def assert_text_is_intact(project, text):
