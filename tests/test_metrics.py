@@ -148,14 +148,14 @@ def test_counts_are_exact_over_all_workers_whatever_becomes_of_them(project, env
 
 @every_interface("prometheus")
 def test_what_a_killed_server_has_counted_is_not_counted_by_the_next(project, env, tmp_path):
-    with serve(project, env, tmp_path) as server:
+    with serve(project, env | {"WEB_CONCURRENCY": "1"}, tmp_path) as server:
         folder = find_folder(server.process.pid)
         assert server.get("/").status == 200
         assert 'django_http_requests_total{method="GET",status="200",view="home"} 1.0' in scrape(env)
         os.killpg(server.process.pid, signal.SIGKILL)  # its workers as well
         wait_until(lambda: not accepts(int(env["METRICS_PORT"])), 10, "it has ended")
     assert folder.exists()
-    with serve(project, env, tmp_path) as server:
+    with serve(project, env | {"WEB_CONCURRENCY": "1"}, tmp_path) as server:
         assert find_folder(server.process.pid) != folder
         assert "django_http_requests_in_progress 0.0" in scrape(env)
         assert "django_http_requests_total{" not in scrape(env)
