@@ -39,7 +39,7 @@ ALWAYS = set(
     apps/__init__.py
     apps/pages/__init__.py apps/pages/urls.py apps/pages/views.py
     apps/users/__init__.py apps/users/admin.py apps/users/hashers.py apps/users/migrations/__init__.py
-    config/__init__.py config/env.py config/serve.py config/server.py config/urls.py
+    config/__init__.py config/databases.py config/env.py config/serve.py config/server.py config/urls.py
     config/settings/__init__.py config/settings/base.py config/settings/development.py
     config/settings/production.py config/settings/testing.py
     core/__init__.py core/apps.py core/bodies.py core/checks.py core/guessing.py core/health.py core/logs.py
@@ -67,7 +67,6 @@ API = {
 }
 # What every database server needs.
 SERVER = {
-    "config/databases.py",
     "config/routers.py",
     "core/management/__init__.py",
     "core/management/commands/__init__.py",
@@ -99,6 +98,7 @@ OWNED = {
         "core/management/commands/db_worker.py",
         "core/task_ids.py",
         "apps/users/apps.py",
+        "apps/users/mails.py",
         "apps/users/tasks.py",
         "apps/users/welcome.py",
         "templates/mail/welcome.txt",
@@ -107,6 +107,7 @@ OWNED = {
     ("task_queue", "celery"): {
         "core/tasks.py",
         "apps/users/apps.py",
+        "apps/users/mails.py",
         "apps/users/tasks.py",
         "apps/users/welcome.py",
         "compose.yaml",

@@ -4,52 +4,17 @@ https://docs.gunicorn.org/en/stable/settings.html
 """
 
 import os
-# %if cookiecutter.metrics == "opentelemetry"
-from importlib import import_module
-# %endif
 from pathlib import Path
 
 from django.conf import settings
 
-# %if cookiecutter.metrics == "prometheus"
-from config import server
-from config.metrics_server import child_exit, post_fork, when_ready  # noqa: F401 - hooks
-
-# %else
 from config import server
 
-# %endif
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
-
-# %if cookiecutter.metrics == "opentelemetry"
-def post_fork(server, worker):
-    """Begin to send traces and metrics, where a collector is named."""
-    if settings.OTEL_ENDPOINT:
-        import_module("core.telemetry").start()
-
-
-# %endif
-# %if cookiecutter.interface == "asgi" and cookiecutter.database == "postgresql"
-def worker_exit(server, worker):
-    """Close the connections of the pool."""
-    # %if cookiecutter.metrics == "opentelemetry"
-    if settings.OTEL_ENDPOINT:
-        import_module("core.telemetry").stop()
-    # %endif
-    from django.db import connections
-
-    for connection in connections.all(initialized_only=True):
-        if connection.vendor == "postgresql":
-            connection.close_pool()
-
-
-# %elif cookiecutter.metrics == "opentelemetry"
-def worker_exit(server, worker):
-    """Send the last ones."""
-    if settings.OTEL_ENDPOINT:
-        import_module("core.telemetry").stop()
-
+# %if cookiecutter.metrics == "prometheus"
+# The hooks that count for all workers together.
+from config.metrics_server import child_exit, post_fork, when_ready  # noqa: F401
 
 # %endif
 # %if cookiecutter.interface == "wsgi"
@@ -80,6 +45,26 @@ max_requests_jitter = 20_000
 # https://docs.gunicorn.org/en/stable/faq.html#blocking-os-fchmod
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
+
+
+# %if cookiecutter.metrics == "opentelemetry"
+def post_worker_init(worker):
+    """Begin to send traces and metrics, if a collector is named."""
+    if settings.OTEL_ENDPOINT:
+        from core import telemetry
+
+        telemetry.start()
+
+
+def worker_exit(server, worker):
+    """Send the last traces and metrics."""
+    if settings.OTEL_ENDPOINT:
+        from core import telemetry
+
+        telemetry.stop()
+
+
+# %endif
 # core.proxies reads the headers of the proxy; no header changes the path.
 forwarded_allow_ips = ""
 forwarder_headers = ""

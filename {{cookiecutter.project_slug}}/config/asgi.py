@@ -1,7 +1,7 @@
 """The ASGI application, served by uvicorn; gunicorn.conf.py says how."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from importlib import import_module
 from typing import Any
 
@@ -10,8 +10,6 @@ from django.core.asgi import get_asgi_application
 from django.core.cache import caches
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
-
-type Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 django_application: Any = get_asgi_application()
 # %if cookiecutter.metrics == "opentelemetry"
@@ -26,7 +24,7 @@ import_module(settings.ROOT_URLCONF)
 caches.all()
 
 
-async def application(scope: dict[str, Any], receive: Receive, send: Any) -> None:
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Hand over a body only if core.bodies will not refuse it.
 
     Django stores a body whole before the first middleware sees the request.
@@ -39,9 +37,8 @@ async def application(scope: dict[str, Any], receive: Receive, send: Any) -> Non
     await django_application(scope, receive, send)
 
 
-async def without_body(receive: Receive) -> AsyncIterator[dict[str, Any]]:
+async def without_body(receive: Any) -> AsyncIterator[dict[str, Any]]:
     yield {"type": "http.request"}
     while True:
-        message = await receive()
-        if message["type"] != "http.request":
+        if (message := await receive())["type"] != "http.request":
             yield message

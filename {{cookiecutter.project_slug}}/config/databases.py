@@ -5,23 +5,45 @@ https://docs.djangoproject.com/en/stable/ref/databases/
 
 from typing import Any
 
+# %if cookiecutter.database == "sqlite"
+# Seconds that a writer waits for its turn.
+TIMEOUT_S = 5
+
+
+# %else
 # Seconds that a request waits for a database that is down.
-CONNECT_TIMEOUT_S = 2
+TIMEOUT_S = 2
 
 
-# %if cookiecutter.database == "postgresql"
-def postgresql_options(
+# %endif
+def connection_options(
     given: dict[str, Any],
-    name: str,
-    statement_timeout_s: int,
     *,
     read_only: bool,
+    # %if cookiecutter.database != "sqlite"
+    statement_timeout_s: int,
+    # %endif
+    # %if cookiecutter.database == "postgresql"
+    application_name: str,
     pool_max_size: int,
+    # %endif
 ) -> dict[str, Any]:
-    """Return OPTIONS for psycopg; ``given`` are the options of the URL.
+    """Return OPTIONS for DATABASES; ``given`` are the options of the URL.
 
-    The session's own settings come last: the URL must not lift a timeout.
+    The session's own settings come last: the URL must not lift them.
     """
+    # %if cookiecutter.database == "sqlite"
+    return {
+        # Readers never wait for the writer. IMMEDIATE makes a writer wait for its turn:
+        # a transaction that begins as a reader fails at once with "database is locked".
+        "transaction_mode": "DEFERRED" if read_only else "IMMEDIATE",
+        "timeout": TIMEOUT_S,
+        **given,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"
+        + "; PRAGMA query_only=ON" * read_only,
+    }
+    # %endif
+    # %if cookiecutter.database == "postgresql"
     session: dict[str, int | str] = {
         "statement_timeout": statement_timeout_s * 1000,
         "idle_in_transaction_session_timeout": 60_000,
@@ -32,13 +54,13 @@ def postgresql_options(
     pool = {
         "min_size": 1,
         "max_size": pool_max_size,
-        "timeout": CONNECT_TIMEOUT_S,
+        "timeout": TIMEOUT_S,
         # Try to connect each second: the pool's own pauses grow longer and longer.
         "reconnect_timeout": 1,
     }
     return {
-        "application_name": name,
-        "connect_timeout": CONNECT_TIMEOUT_S,
+        "application_name": application_name,
+        "connect_timeout": TIMEOUT_S,
         # Give up a peer that no longer answers after 15 s, not 15 minutes.
         "tcp_user_timeout": 15_000,
         "keepalives_idle": 30,
@@ -46,34 +68,27 @@ def postgresql_options(
         "options": " ".join([given.get("options", ""), *arguments]),
         "pool": pool if pool_max_size else False,
     }
-# %endif
-# %if cookiecutter.database == "mysql"
-def mysql_options(
-    given: dict[str, Any], statement_timeout_s: int, *, read_only: bool
-) -> dict[str, Any]:
-    """Return OPTIONS for mysqlclient; ``given`` are the options of the URL.
-
-    The session's own settings come last: the URL must not lift a timeout.
-    """
+    # %endif
+    # %if cookiecutter.database == "mysql"
     # Only MySQL reads the first comment; it counts in milliseconds. Only MariaDB reads
     # the second; it counts in seconds, and before 11.1 it has only tx_read_only.
-    session = (
+    variables = (
         "sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
         ", innodb_lock_wait_timeout = 10, wait_timeout = 28800"
         f" /*!50708 , max_execution_time = {statement_timeout_s * 1000} */"
         f" /*M!100101 , max_statement_time = {statement_timeout_s} */"
     )
     if read_only:
-        session += " /*!50720 , transaction_read_only = ON */"
-        session += " /*M!100101 , tx_read_only = ON */"
+        variables += " /*!50720 , transaction_read_only = ON */"
+        variables += " /*M!100101 , tx_read_only = ON */"
     options = {
         "charset": "utf8mb4",
-        "connect_timeout": CONNECT_TIMEOUT_S,
+        "connect_timeout": TIMEOUT_S,
         **given,
-        "init_command": f"SET {session}",
+        "init_command": f"SET {variables}",
     }
     if statement_timeout_s:
         # Give up a peer that does not answer soon after the end of its statement.
         options["read_timeout"] = statement_timeout_s + 5
     return options
-# %endif
+    # %endif

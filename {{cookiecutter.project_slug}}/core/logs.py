@@ -15,9 +15,6 @@ from uuid import uuid4
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-# %if cookiecutter.metrics == "opentelemetry"
-from opentelemetry import trace
-# %endif
 from pythonjsonlogger.core import RESERVED_ATTRS
 
 from core.middleware import Finish, around
@@ -78,6 +75,8 @@ class RequestFilter(logging.Filter):
         if chosen := request_id.get():
             record.request_id = chosen
         # %if cookiecutter.metrics == "opentelemetry"
+        from opentelemetry import trace
+
         if (context := trace.get_current_span().get_span_context()).is_valid:
             record.trace_id = trace.format_trace_id(context.trace_id)
         # %endif

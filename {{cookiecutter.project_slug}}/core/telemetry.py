@@ -15,11 +15,6 @@ from typing import Any
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-# %if cookiecutter.interface == "wsgi"
-from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
-# %else
-from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-# %endif
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import View
@@ -67,27 +62,6 @@ def stop(**kwargs: Any) -> None:
     work.join(3)
 
 
-# %if cookiecutter.interface == "wsgi"
-def trace_requests(application: Any) -> Any:
-    """Return an application with a span for each request but probes, static files."""
-    traced = OpenTelemetryMiddleware(application)
-
-    def serve(environ: Any, start_response: Any) -> Any:
-        is_traced = not environ["PATH_INFO"].startswith(("/health/", "/static/"))
-        return (traced if is_traced else application)(environ, start_response)
-
-    return serve
-
-
-# %else
-def trace_requests(application: Any) -> Any:
-    """Return an application with a span for each request but probes, static files."""
-    excluded = "^[a-z]+://[^/]*/(health|static)/"
-    spans = ["receive", "send"]
-    return OpenTelemetryMiddleware(application, excluded, exclude_spans=spans)
-
-
-# %endif
 @around
 @contextmanager
 def route_middleware(request: Any) -> Iterator[Finish]:
@@ -122,3 +96,24 @@ class SafeSpan:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.span, name)
+
+
+def trace_requests(application: Any) -> Any:
+    """Return an application with a span for each request but probes, static files."""
+    # %if cookiecutter.interface == "asgi"
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+
+    excluded = "^[a-z]+://[^/]*/(health|static)/"
+    spans = ["receive", "send"]
+    return OpenTelemetryMiddleware(application, excluded, exclude_spans=spans)
+    # %else
+    from opentelemetry.instrumentation import wsgi
+
+    traced = wsgi.OpenTelemetryMiddleware(application)
+
+    def serve(environ: Any, start_response: Any) -> Any:
+        is_traced = not environ["PATH_INFO"].startswith(("/health/", "/static/"))
+        return (traced if is_traced else application)(environ, start_response)
+
+    return serve
+    # %endif

@@ -31,8 +31,11 @@ class ProjectUserAdmin(UserAdmin):  # type: ignore[type-arg]
         # %endif
     )
     # %endif
-    # %if cookiecutter.login == "username"
-    list_display = (*UserAdmin.list_display, "last_login")  # type: ignore[misc]
-    # %else
-    list_display = (*UserAdmin.list_display[1:], "last_login")  # type: ignore[misc]
-    # %endif
+    list_display = (
+        # %if cookiecutter.login == "username"
+        *UserAdmin.list_display,  # type: ignore[misc]
+        # %else
+        *UserAdmin.list_display[1:],  # type: ignore[misc]
+        # %endif
+        "last_login",
+    )

@@ -278,15 +278,18 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
 
 # Health: the checks of /health/ready/ by the names in its answer
 
+# %if cookiecutter.cache == "database"
+# A table answers as long as its database does.
 READINESS_CHECKS = {
     "database": "core.health.check_database",
-    # %if cookiecutter.cache == "database"
-    # The table answers if its database does.
     "cache": "core.health.check_database",
-    # %else
-    "cache": "core.health.check_cache",
-    # %endif
 }
+# %else
+READINESS_CHECKS = {
+    "database": "core.health.check_database",
+    "cache": "core.health.check_cache",
+}
+# %endif
 # An instance takes no new traffic while this file exists.
 DRAIN_FILE = env.str("DRAIN_FILE", default="/tmp/draining")  # noqa: S108 - a flag
 

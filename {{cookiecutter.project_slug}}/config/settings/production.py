@@ -1,18 +1,10 @@
 """Settings for production: read from the environment, checked before the start."""
 
 import logging
-# %if cookiecutter.metrics == "opentelemetry"
-import os
-# %endif
 import re
 from importlib import import_module
 
-# %if cookiecutter.database == "postgresql"
-from config.databases import postgresql_options
-# %endif
-# %if cookiecutter.database == "mysql"
-from config.databases import mysql_options
-# %endif
+from config import databases
 from config.env import env
 from config.settings.base import *
 from core.logs import json_logging
@@ -82,16 +74,9 @@ DATABASES = {
     }
 }
 DATABASES["default"]["CONN_MAX_AGE"] = CONN_MAX_AGE
-DATABASES["default"]["OPTIONS"] = {
-    # Readers never wait for the writer. IMMEDIATE makes a writer wait for its turn: a
-    # transaction that begins as a reader fails at once with "database is locked".
-    "transaction_mode": "DEFERRED" if READ_ONLY else "IMMEDIATE",
-    "timeout": 5,
-    **DATABASES["default"].get("OPTIONS", {}),
-    # Last: the URL must not lift a read-only session.
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"
-    + "; PRAGMA query_only=ON" * READ_ONLY,
-}
+DATABASES["default"]["OPTIONS"] = databases.connection_options(
+    DATABASES["default"].get("OPTIONS", {}), read_only=READ_ONLY
+)
 
 # %else
 DATABASES = {"default": env.db_url("DATABASE_URL")}
@@ -108,23 +93,26 @@ POOL_MAX_SIZE = env.count("DATABASE_POOL_MAX_SIZE", default=10)
 # %endif
 # %endif
 for alias, database in DATABASES.items():
+    variable = "DATABASE_REPLICA_URL" if alias == "replica" else "DATABASE_URL"
+    is_server = not database.get("ENGINE", "").endswith("sqlite3")
+    env.require(variable, is_server, "must name a database server")
     database["CONN_HEALTH_CHECKS"] = True
     # %if cookiecutter.database == "postgresql"
     database["CONN_MAX_AGE"] = 0 if POOL_MAX_SIZE else CONN_MAX_AGE
-    database["OPTIONS"] = postgresql_options(
+    database["OPTIONS"] = databases.connection_options(
         database.get("OPTIONS", {}),
-        "{{ cookiecutter.project_slug }}",
-        STATEMENT_TIMEOUT_S,
         read_only=READ_ONLY or alias == "replica",
+        statement_timeout_s=STATEMENT_TIMEOUT_S,
+        application_name="{{ cookiecutter.project_slug }}",
         pool_max_size=POOL_MAX_SIZE,
     )
 
     # %else
     database["CONN_MAX_AGE"] = CONN_MAX_AGE
-    database["OPTIONS"] = mysql_options(
+    database["OPTIONS"] = databases.connection_options(
         database.get("OPTIONS", {}),
-        STATEMENT_TIMEOUT_S,
         read_only=READ_ONLY or alias == "replica",
+        statement_timeout_s=STATEMENT_TIMEOUT_S,
     )
 
     # %endif
@@ -357,7 +345,7 @@ OTEL_DEFAULTS = {
 }
 if OTEL_ENDPOINT:
     for name, value in OTEL_DEFAULTS.items():
-        os.environ.setdefault(name, value)
+        env.ENVIRON.setdefault(name, value)
     MIDDLEWARE.insert(0, "core.telemetry.route_middleware")
     # A collector that is away must not fill the log.
     LOGGING["loggers"]["opentelemetry.exporter"] = {"level": "CRITICAL"}
