@@ -170,7 +170,7 @@ def test_development_runs_tasks_at_once_within_the_request_unless_there_is_a_que
     )
     run += f"; t.{'enqueue' if queue.name == 'database' else 'delay'}(0); print(request_id.get())"
     waits = {"database": "TASKS_IMMEDIATE"}.get(queue.name, "CELERY_BROKER_URL")
-    setting = "from django.conf import settings as s; print(getattr(s, 'CELERY_TASK_ALWAYS_EAGER', '') or s.TASKS)"
+    setting = "from django.conf import settings as s; print(getattr(s, 'CELERY_TASK_ALWAYS_EAGER', s.TASKS))"
 
     def develop(script: str, **env: str) -> str:
         return queue.project.manage("shell", "--no-imports", "-c", script, env=env).stdout.splitlines()[-1]
