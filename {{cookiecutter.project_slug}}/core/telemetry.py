@@ -103,9 +103,11 @@ def trace_requests(application: Any) -> Any:
     # %if cookiecutter.interface == "asgi"
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
-    excluded = "^[a-z]+://[^/]*/(health|static)/"
-    spans = ["receive", "send"]
-    return OpenTelemetryMiddleware(application, excluded, exclude_spans=spans)
+    return OpenTelemetryMiddleware(
+        application,
+        excluded_urls="^[a-z]+://[^/]*/(health|static)/",
+        exclude_spans=["receive", "send"],
+    )
     # %else
     from opentelemetry.instrumentation import wsgi
 
