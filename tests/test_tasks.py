@@ -209,8 +209,8 @@ def test_a_broker_is_believed_by_its_certificate_and_name(queue, tmp_path):
             trusted = {"SSL_CERT_FILE": str(certificate.file)}
             assert refusal(server.url, **trusted) == ""
             assert "CERTIFICATE_VERIFY_FAILED" in refusal(server.url)
-            # Kombu itself makes an address of "localhost".
-            assert "ostname mismatch" in refusal(server.url.replace("127.0.0.1", "LOCALHOST"), **trusted)
+            # Another name of the same address, which the certificate does not have.
+            assert "ostname mismatch" in refusal(server.url.replace("127.0.0.1", "127.1"), **trusted)
 
 
 @only_database
