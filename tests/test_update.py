@@ -139,8 +139,10 @@ def add_the_readmes_lines(project: Project) -> None:
     """Add the lines that docs/updating.md has for the owner of an older project."""
     guide = (TEMPLATE / "docs" / "updating.md").read_text(encoding="utf-8")
     lines = re.search(r"```toml\n(.*?)```", guide, re.S)[1].replace("   ", "").rstrip()
-    with (project.path / "pyproject.toml").open("a", encoding="utf-8") as file:
-        file.write(f"\n{lines}\n")
+    place = "[tool.uv]\npackage = false\n"
+    text = read(project, "pyproject.toml")
+    assert text.count(place) == 1
+    (project.path / "pyproject.toml").write_text(text.replace(place, f"{place}\n{lines}\n"), encoding="utf-8")
 
 
 def choose_files(project: Project, fresh: Project) -> list[str]:
