@@ -55,7 +55,7 @@ def env(project, services, cache) -> dict[str, str]:
     return env
 
 
-@pytest.mark.parametrize("outage", ["stopped", "swallows packets", "paused"])
+@pytest.mark.parametrize("outage", ["stopped", "swallows packets", pytest.param("paused", marks=pytest.mark.long)])
 def test_pages_go_on_without_the_cache_and_it_comes_back(project, env, cache, outage, tmp_path):
     (project.path / "server.log").unlink(missing_ok=True)
     with serve(project, env, tmp_path) as server:
