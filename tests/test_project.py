@@ -68,7 +68,9 @@ def test_models_and_migrations_agree(project, env):
 
 @every_project
 def test_env_example_names_every_variable_that_is_read(project):
-    sources = [path.read_text() for folder in ("config", "core", "apps") for path in project.path.glob(f"{folder}/**/*.py")]
+    sources = [
+        path.read_text() for folder in ("config", "core", "apps") for path in project.path.glob(f"{folder}/**/*.py")
+    ]
     read = {name for source in sources for name in re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', source)}
     read |= {name for source in sources for name in re.findall(r'os\.environ\.get\("([A-Z0-9_]+)"', source)}
     listed = set(re.findall(r"^(?:# )?([A-Z0-9_]+)(?:=|:)", (project.path / ".env.example").read_text(), re.MULTILINE))

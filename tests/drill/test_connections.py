@@ -31,9 +31,7 @@ def test_more_threads_are_noticed(project, env, start, services, break_promise):
 
 @only_asgi
 def test_a_connection_for_each_request_is_noticed(project, env, start, services, break_promise):
-    broken = break_promise(
-        "config/databases.py", '"max_size": pool_max_size', '"max_size": pool_max_size * 9'
-    )
+    broken = break_promise("config/databases.py", '"max_size": pool_max_size', '"max_size": pool_max_size * 9')
     with pytest.raises(AssertionError, match="connections"):
         drill(start(broken, env, workers=WORKERS), services.postgresql, env, 5)
 

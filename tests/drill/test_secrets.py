@@ -47,9 +47,7 @@ def test_no_secret_gets_out(project, env, start, start_worker, database, tmp_pat
 
 @only_wsgi
 def test_a_query_string_in_the_log_is_noticed(project, env, start, start_worker, database, tmp_path, break_promise):
-    broken = break_promise(
-        "core/logs.py", "printable(request.path)", "printable(request.get_full_path())"
-    )
+    broken = break_promise("core/logs.py", "printable(request.path)", "printable(request.get_full_path())")
     with (
         Redis(tmp_path / "cache", token_hex()) as cache,
         pytest.raises(AssertionError, match="the query string is in the log"),
