@@ -37,12 +37,13 @@ logger = logging.getLogger(__name__)
 
 
 def check_database() -> None:
-    """Send one query through the connection that a request would use."""
+    """Send one query; connect anew if the connection is broken."""
     close_old_connections()
-    try:
-        connection.cursor().execute("SELECT 1")
-    finally:
-        close_old_connections()
+    connection.ensure_connection()
+    if not connection.is_usable():
+        connection.close()
+        connection.ensure_connection()
+    close_old_connections()
 
 
 def check_cache() -> None:

@@ -79,9 +79,7 @@ class Migration(migrations.Migration):
                 (
                     "email",
                     apps.users.models.emails.LowercaseEmailField(
-                        max_length=254,
-                        unique=True,
-                        verbose_name="email address",
+                        max_length=254, unique=True, verbose_name="email address"
                     ),
                 ),
                 (
