@@ -15,15 +15,28 @@ from bench.plot import plot
 from bench.projects import instances
 from tests.services.process import find_program
 
-PACKAGES = ("Django", "gunicorn", "psycopg", "redis", "sentry-sdk", "uvicorn", "uvloop", "whitenoise")
+PACKAGES = (
+    "Django",
+    "gunicorn",
+    "psycopg",
+    "redis",
+    "sentry-sdk",
+    "uvicorn",
+    "uvloop",
+    "whitenoise",
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--pairs", type=int, default=4, help="of loads, a row and round")
+    parser.add_argument(
+        "--pairs", type=int, default=4, help="of loads, a row and round"
+    )
     parser.add_argument("--seconds", type=float, default=1, help="a load")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="the folder")
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).parent, help="the folder"
+    )
     options = parser.parse_args()
     find_program("wrk", "wrk")
     # As in production everything has been compiled once; nothing of the template itself is imported.
@@ -77,7 +90,9 @@ Measured:
 def versions(project: Path) -> list[str]:
     """The versions that the projects were measured with."""
     site = next((project / ".venv" / "lib").glob("python*/site-packages"))
-    found = {found.name.lower(): found.version for found in distributions(path=[str(site)])}
+    found = {
+        found.name.lower(): found.version for found in distributions(path=[str(site)])
+    }
     return [f"{name} {found[name.lower()]}" for name in PACKAGES]
 
 

@@ -54,21 +54,43 @@ class Figure:
 
     def row(self) -> str:
         ratio = f"{self.ratio:.2f} ({min(self.ratios):.2f}–{max(self.ratios):.2f})"
-        ours, theirs = (statistics.median(sample.cost for sample in side) for side in zip(*self.samples, strict=True))
-        costs = [f"{cost:,.{0 if cost >= 100 else 2}f} {self.unit}" for cost in (ours, theirs)]
+        ours, theirs = (
+            statistics.median(sample.cost for sample in side)
+            for side in zip(*self.samples, strict=True)
+        )
+        costs = [
+            f"{cost:,.{0 if cost >= 100 else 2}f} {self.unit}"
+            for cost in (ours, theirs)
+        ]
         return f"| {' | '.join([self.name, self.wanted, ratio, *costs, f'{ours / theirs:.2f}', self.holds])} |"
 
 
 def figures(served: dict[str, Instance], pairs: int, seconds: float) -> list[Figure]:
     """Every figure, in the order in which a round measures them, with so many pairs of loads of so many seconds."""
 
-    def loads(name: str, interface: str, wanted: str, path: str, ours="ours", theirs="bare", their_path="") -> Figure:
+    def loads(
+        name: str,
+        interface: str,
+        wanted: str,
+        path: str,
+        ours="ours",
+        theirs="bare",
+        their_path="",
+    ) -> Figure:
         def under_load(name: str, path: str) -> Sample:
             instance = served[f"{interface}-{name}"]
-            return load(instance.process.pid, instance.port, path or instance.static_path, seconds)
+            return load(
+                instance.process.pid,
+                instance.port,
+                path or instance.static_path,
+                seconds,
+            )
 
         name = f"{name}, {interface.upper()}"
-        one, other = lambda: under_load(ours, path), lambda: under_load(theirs, their_path or path)
+        one, other = (
+            lambda: under_load(ours, path),
+            lambda: under_load(theirs, their_path or path),
+        )
         return Figure(name, wanted, "µs", one, other, pairs)
 
     def starts(interface: str) -> list[Figure]:
@@ -76,7 +98,12 @@ def figures(served: dict[str, Instance], pairs: int, seconds: float) -> list[Fig
         memory: dict[str, Sample] = {}
 
         def start(name: str) -> Sample:
-            another = replace(served[f"{interface}-{name}"], name="another", workers=2, port=free_port())
+            another = replace(
+                served[f"{interface}-{name}"],
+                name="another",
+                workers=2,
+                port=free_port(),
+            )
             try:
                 another.start()
                 used = Sample(cpu_s(another.process.pid))
@@ -88,18 +115,36 @@ def figures(served: dict[str, Instance], pairs: int, seconds: float) -> list[Fig
 
         of = interface.upper()
         return [
-            Figure(f"CPU to the first 200, {of}", "≤ 1.4", "s", lambda: start("ours"), lambda: start("bare")),
-            Figure(f"memory a worker, {of}", "≤ 1.25", "MiB", lambda: memory["ours"], lambda: memory["bare"]),
+            Figure(
+                f"CPU to the first 200, {of}",
+                "≤ 1.4",
+                "s",
+                lambda: start("ours"),
+                lambda: start("bare"),
+            ),
+            Figure(
+                f"memory a worker, {of}",
+                "≤ 1.25",
+                "MiB",
+                lambda: memory["ours"],
+                lambda: memory["bare"],
+            ),
         ]
 
     def bake() -> Sample:
         with TemporaryDirectory() as folder:
-            return Sample(command_cpu_s("cookiecutter", TEMPLATE, "--no-input", cwd=Path(folder)))
+            return Sample(
+                command_cpu_s("cookiecutter", TEMPLATE, "--no-input", cwd=Path(folder))
+            )
 
     def start_project() -> Sample:
         python = served["wsgi-bare"].command[0]
         with TemporaryDirectory() as folder:
-            return Sample(command_cpu_s(python, "-m", "django", "startproject", "bare", cwd=Path(folder)))
+            return Sample(
+                command_cpu_s(
+                    python, "-m", "django", "startproject", "bare", cwd=Path(folder)
+                )
+            )
 
     json, json_async = "/bench/json/", "/bench/json-async/"
     sentry = {"ours": "ours-sentry", "theirs": "bare-sentry"}
@@ -114,8 +159,22 @@ def figures(served: dict[str, Instance], pairs: int, seconds: float) -> list[Fig
         loads("JSON view with Sentry", "asgi", "≥ 0.85", json_async, **sentry),
         loads("static file", "wsgi", "≥ 0.80", "", theirs="bare-whitenoise"),
         loads("static file", "asgi", "≥ 0.90", "", theirs="bare-whitenoise"),
-        loads("readiness against JSON view", "wsgi", "≤ 0.6", "/health/ready/", theirs="ours", their_path=json),
-        loads("readiness against JSON view", "asgi", "≤ 0.6", "/health/ready/", theirs="ours", their_path=json_async),
+        loads(
+            "readiness against JSON view",
+            "wsgi",
+            "≤ 0.6",
+            "/health/ready/",
+            theirs="ours",
+            their_path=json,
+        ),
+        loads(
+            "readiness against JSON view",
+            "asgi",
+            "≤ 0.6",
+            "/health/ready/",
+            theirs="ours",
+            their_path=json_async,
+        ),
         *starts("wsgi"),
         *starts("asgi"),
         Figure("bake against startproject", "≤ 3.0", "s", bake, start_project),

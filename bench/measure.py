@@ -42,7 +42,12 @@ def load(master: int, port: int, path: str, seconds: float) -> Sample:
     Ask for twice as long where the time is too short for a single answer. Raises RuntimeError unless all are 200.
     """
     headers = [f"--header={name}: {value}" for name, value in HEADERS.items()]
-    options = ["--threads=1", f"--connections={CONNECTIONS}", "--duration=60s", *headers]
+    options = [
+        "--threads=1",
+        f"--connections={CONNECTIONS}",
+        "--duration=60s",
+        *headers,
+    ]
     before = cpu_s(master)
     command = [find_program("wrk", "wrk"), *options, f"http://127.0.0.1:{port}{path}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
@@ -61,9 +66,13 @@ def load(master: int, port: int, path: str, seconds: float) -> Sample:
 def cpu_s(pid: int) -> float:
     """The CPU time that a process has used with its children, those that have ended included."""
     process = psutil.Process(pid)
-    used = sum(process.cpu_times()[:4])  # its own and that of the children that it has waited for
+    used = sum(
+        process.cpu_times()[:4]
+    )  # its own and that of the children that it has waited for
     for child in process.children():
-        with contextlib.suppress(psutil.NoSuchProcess):  # ended just now: from here on it counts as its parent's
+        with contextlib.suppress(
+            psutil.NoSuchProcess
+        ):  # ended just now: from here on it counts as its parent's
             used += sum(child.cpu_times()[:2])
     return used
 
@@ -72,7 +81,11 @@ def memory_mib(pid: int) -> float:
     """The memory of a server for each of its workers, with its part of what it shares with other processes (PSS)."""
     master = psutil.Process(pid)
     workers = master.children()
-    return sum(process.memory_full_info().pss for process in (master, *workers)) / len(workers) / 2**20
+    return (
+        sum(process.memory_full_info().pss for process in (master, *workers))
+        / len(workers)
+        / 2**20
+    )
 
 
 def command_cpu_s(*command: str | Path, cwd: Path) -> float:

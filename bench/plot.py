@@ -4,7 +4,12 @@ from html import escape
 
 from bench.figures import Figure
 
-WIDTH, LEFT, RIGHT, LINE = 820, 290, 150, 24  # px: the picture, its names, its values and the height of a row
+WIDTH, LEFT, RIGHT, LINE = (
+    820,
+    290,
+    150,
+    24,
+)  # px: the picture, its names, its values and the height of a row
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328 } .name { text-anchor: end }
 .paper { fill: #fff } .bare { stroke: #818b98 } .limit { stroke: #1f2328; stroke-width: 3 }
@@ -18,7 +23,9 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 } .name { text-anchor: en
 
 def plot(figures: list[Figure]) -> str:
     """An SVG, which brings its own background and is readable in light and dark."""
-    scale = (WIDTH - LEFT - RIGHT) / max(max(figure.ratio, figure.limit) for figure in figures)
+    scale = (WIDTH - LEFT - RIGHT) / max(
+        max(figure.ratio, figure.limit) for figure in figures
+    )
     height, bare = LINE * (len(figures) + 2), LEFT + scale
     svg = f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">
 <title>The costs of production features, as ratios to bare Django</title>

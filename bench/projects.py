@@ -65,7 +65,10 @@ class Instance:
 
     def start(self) -> None:
         """Return at the first 200. What it writes, its access lines among it, goes to a file."""
-        server = {"PORT": str(self.port), "WEB_CONCURRENCY": str(self.workers)}  # Gunicorn knows both
+        server = {
+            "PORT": str(self.port),
+            "WEB_CONCURRENCY": str(self.workers),
+        }  # Gunicorn knows both
         env = clean_environment() | self.env | server
         self.process = Process(self.command, self.folder, name=self.name, env=env)
         self.process.wait_for(lambda: answers(self.port), 30, f"{self.name} answers")
@@ -81,15 +84,26 @@ def instances(folder: Path) -> Iterator[dict[str, Instance]]:
     """All instances by name, started, beside the real servers that they use."""
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor())
-        services = [stack.enter_context(kind(folder / kind.__name__)) for kind in (PostgreSQL, Redis, SentrySink)]
-        made = pool.map(lambda interface: make(folder, interface, *services), BARE_SERVERS)
+        services = [
+            stack.enter_context(kind(folder / kind.__name__))
+            for kind in (PostgreSQL, Redis, SentrySink)
+        ]
+        made = pool.map(
+            lambda interface: make(folder, interface, *services), BARE_SERVERS
+        )
         served = {instance.name: instance for found in made for instance in found}
         stack.callback(lambda: list(pool.map(Instance.stop, served.values())))
         list(pool.map(Instance.start, served.values()))
         yield served
 
 
-def make(folder: Path, interface: str, postgresql: PostgreSQL, redis: Redis, sentry: SentrySink) -> list[Instance]:
+def make(
+    folder: Path,
+    interface: str,
+    postgresql: PostgreSQL,
+    redis: Redis,
+    sentry: SentrySink,
+) -> list[Instance]:
     """A project of this template, with the default answers to all other questions, and bare Django in its environment."""
     project = Project.bake(folder, interface=interface, project_slug=f"our_{interface}")
     project.uv("sync", "--quiet", "--no-dev")
@@ -118,7 +132,11 @@ def make(folder: Path, interface: str, postgresql: PostgreSQL, redis: Redis, sen
     add_views(python, bare, bare_env, "bare", "bare/urls.py")
 
     command = [python, "-m", "config.serve"]
-    our = {"folder": ours, "command": command, "static_path": f"/static/{manifest['paths']['bench.css']}"}
+    our = {
+        "folder": ours,
+        "command": command,
+        "static_path": f"/static/{manifest['paths']['bench.css']}",
+    }
     command = [python, "-m", "gunicorn", *BARE_SERVERS[interface]]
     their = {"folder": bare, "command": command, "static_path": "/static/bench.css"}
     with_sentry = {"SENTRY_DSN": sentry.dsn, "SENTRY_TRACES_SAMPLE_RATE": "0.1"}
@@ -127,11 +145,17 @@ def make(folder: Path, interface: str, postgresql: PostgreSQL, redis: Redis, sen
         Instance(f"{interface}-ours-sentry", env=our_env | with_sentry, **our),
         Instance(f"{interface}-bare", env=bare_env, **their),
         Instance(f"{interface}-bare-sentry", env=bare_env | with_sentry, **their),
-        Instance(f"{interface}-bare-whitenoise", env=bare_env | {"BARE_WHITENOISE": "1"}, **their),
+        Instance(
+            f"{interface}-bare-whitenoise",
+            env=bare_env | {"BARE_WHITENOISE": "1"},
+            **their,
+        ),
     ]
 
 
-def add_views(python: Path, folder: Path, env: dict[str, str], package: str, urls: str) -> None:
+def add_views(
+    python: Path, folder: Path, env: dict[str, str], package: str, urls: str
+) -> None:
     """Add the views with their rows, their template and the static file to a project."""
     shutil.copy(BENCH / "views.py", folder / package / "bench.py")
     (folder / "templates" / "bench").mkdir(parents=True)
@@ -148,4 +172,12 @@ def add_views(python: Path, folder: Path, env: dict[str, str], package: str, url
 
 def shell(python: Path, folder: Path, env: dict[str, str], code: str) -> str:
     """What the code prints in a project's shell."""
-    return run(python, "manage.py", "shell", "--no-imports", f"--command={code}", cwd=folder, env=env).stdout
+    return run(
+        python,
+        "manage.py",
+        "shell",
+        "--no-imports",
+        f"--command={code}",
+        cwd=folder,
+        env=env,
+    ).stdout

@@ -7,7 +7,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import path
 
-ANSWER = {"message": "hello", "items": [{"id": number, "name": f"item {number}"} for number in range(5)]}
+ANSWER = {
+    "message": "hello",
+    "items": [{"id": number, "name": f"item {number}"} for number in range(5)],
+}
 ROWS = 50
 
 
@@ -30,7 +33,9 @@ async def row_async(request: HttpRequest) -> JsonResponse:
 def rows(request: HttpRequest) -> HttpResponse:
     """Three queries: how many there are, a page of them, and what they belong to."""
     found = Permission.objects.filter(codename__startswith="bench").order_by("codename")
-    page = Paginator(found.prefetch_related("content_type"), ROWS).get_page(request.GET.get("page"))
+    page = Paginator(found.prefetch_related("content_type"), ROWS).get_page(
+        request.GET.get("page")
+    )
     return render(request, "bench/list.html", {"page": page})
 
 
@@ -38,7 +43,9 @@ def fill() -> None:
     """Make two pages of rows."""
     for number in range(2 * ROWS):
         kind = ContentType.objects.order_by("pk")[number % 2]
-        Permission.objects.create(codename=f"bench_{number:03}", name=f"row {number}", content_type=kind)
+        Permission.objects.create(
+            codename=f"bench_{number:03}", name=f"row {number}", content_type=kind
+        )
 
 
 urlpatterns = [

@@ -17,15 +17,21 @@ TEMPLATE = Path(__file__).resolve().parent.parent
 PROJECT_TEMPLATE = TEMPLATE / "{{cookiecutter.project_slug}}"
 QUESTIONS = {
     name: answers
-    for name, answers in json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8")).items()
+    for name, answers in json.loads(
+        (TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8")
+    ).items()
     if not name.startswith("_")
 }
 # The questions with a fixed set of answers, the default first.
-CHOICES = {name: answers for name, answers in QUESTIONS.items() if isinstance(answers, list)}
+CHOICES = {
+    name: answers for name, answers in QUESTIONS.items() if isinstance(answers, list)
+}
 DEFAULTS = {name: answers[0] for name, answers in CHOICES.items()}
 
 # Every pair of answers of any two questions stands in at least one of these.
-PAIRWISE = [dict(zip(CHOICES, row, strict=True)) for row in AllPairs(list(CHOICES.values()))]
+PAIRWISE = [
+    dict(zip(CHOICES, row, strict=True)) for row in AllPairs(list(CHOICES.values()))
+]
 
 
 def all_pairs() -> set[frozenset[tuple[str, str]]]:
@@ -43,10 +49,22 @@ def describe(answers: dict[str, str]) -> str:
     return " ".join(f"{question}={answer}" for question, answer in answers.items())
 
 
-def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None, check: bool = True, **options):
+def run(
+    *command: str | Path,
+    cwd: Path,
+    env: dict[str, str] | None = None,
+    check: bool = True,
+    **options,
+):
     """Run a command with nothing of this process's own settings in its environment; fail with all of its output."""
     result = subprocess.run(
-        command, cwd=cwd, env=clean_environment() | (env or {}), capture_output=True, text=True, check=False, **options
+        command,
+        cwd=cwd,
+        env=clean_environment() | (env or {}),
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
     )
     output = result.stdout + result.stderr
     assert result.returncode == 0 or not check, (
@@ -74,18 +92,36 @@ def clean_environment() -> dict[str, str]:
         "VIRTUAL_ENV",
         "COOKIECUTTER_",
     )
-    tools = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | tools
+    tools = {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    }
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(ours)
+    } | tools
 
 
-def cookiecutter(output: Path, *arguments: str, stdin: str | None = None, check: bool = True, **answers: str):
+def cookiecutter(
+    output: Path,
+    *arguments: str,
+    stdin: str | None = None,
+    check: bool = True,
+    **answers: str,
+):
     """Run the command that a user types; ``stdin`` answers its questions, else the defaults do."""
     answers_given = [f"{question}={answer}" for question, answer in answers.items()]
     mode = [] if stdin is not None else ["--no-input"]
     # A home of its own keeps the user's replay files and defaults out.
     output.mkdir(parents=True, exist_ok=True)
     return run(
-        *(*arguments, "cookiecutter", TEMPLATE, "--output-dir", output, *mode, *answers_given),
+        *(
+            *arguments,
+            "cookiecutter",
+            TEMPLATE,
+            "--output-dir",
+            output,
+            *mode,
+            *answers_given,
+        ),
         cwd=output,
         env={"HOME": str(output), "COLUMNS": "200"},
         check=check,
@@ -111,22 +147,43 @@ class Project:
         """Make the project's environment."""
         self.uv("sync", "--quiet")
 
-    def uv(self, *arguments: str | Path, env: dict[str, str] | None = None, check: bool = True):
-        return run("uv", *arguments, cwd=self.path, env={"UV_PYTHON": self.python} | (env or {}), check=check)
+    def uv(
+        self,
+        *arguments: str | Path,
+        env: dict[str, str] | None = None,
+        check: bool = True,
+    ):
+        return run(
+            "uv",
+            *arguments,
+            cwd=self.path,
+            env={"UV_PYTHON": self.python} | (env or {}),
+            check=check,
+        )
 
-    def execute(self, *command: str, env: dict[str, str] | None = None, check: bool = True):
+    def execute(
+        self, *command: str, env: dict[str, str] | None = None, check: bool = True
+    ):
         """Run a command of the project's environment, which `uv run` uses as well."""
         program = self.path / ".venv" / "bin" / command[0]
         path = os.pathsep.join([str(program.parent), clean_environment()["PATH"]])
         tools = {"PATH": path, "UV_PYTHON": self.python}
-        return run(program, *command[1:], cwd=self.path, env=tools | (env or {}), check=check)
+        return run(
+            program, *command[1:], cwd=self.path, env=tools | (env or {}), check=check
+        )
 
-    def manage(self, *arguments: str, env: dict[str, str] | None = None, check: bool = True):
+    def manage(
+        self, *arguments: str, env: dict[str, str] | None = None, check: bool = True
+    ):
         return self.execute("python", "manage.py", *arguments, env=env, check=check)
 
     def files(self) -> set[str]:
         """The paths of all files, without git's own."""
-        paths = (path.relative_to(self.path) for path in self.path.rglob("*") if path.is_file())
+        paths = (
+            path.relative_to(self.path)
+            for path in self.path.rglob("*")
+            if path.is_file()
+        )
         return {path.as_posix() for path in paths if path.parts[0] != ".git"}
 
 
@@ -151,7 +208,10 @@ def production_environment(answers: dict[str, str], services) -> dict[str, str]:
     if answers["metrics"] == "prometheus":
         env["METRICS_PORT"] = str(free_port())
     if answers["metrics"] == "opentelemetry":
-        env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": services.otlp.url, "OTEL_TRACES_SAMPLER_ARG": "1"}
+        env |= {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": services.otlp.url,
+            "OTEL_TRACES_SAMPLER_ARG": "1",
+        }
     return env | media_environment(answers["media_storage"], services)
 
 

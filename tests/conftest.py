@@ -40,7 +40,9 @@ def bake(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
 
 
 @pytest.fixture(scope="module")
-def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
     """A project for the answers that the test is parametrized with, in an environment of its own."""
     project = Project.bake(tmp_path_factory.mktemp("project"), **request.param)
     project.sync()
@@ -120,10 +122,15 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 def page() -> Iterator[Page]:
     """A page of a browser that takes shop.test for this machine."""
     arguments = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-    rules = ["--no-first-run", "--no-proxy-server", "--host-resolver-rules=MAP shop.test 127.0.0.1"]
+    rules = [
+        "--no-first-run",
+        "--no-proxy-server",
+        "--host-resolver-rules=MAP shop.test 127.0.0.1",
+    ]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=find_program("chromium", "chromium"), args=[*arguments.split(), *rules]
+            executable_path=find_program("chromium", "chromium"),
+            args=[*arguments.split(), *rules],
         )
         yield browser.new_page(ignore_https_errors=True)
         browser.close()
@@ -131,8 +138,12 @@ def page() -> Iterator[Page]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the figures that tests have recorded, those of the drills as the table of docs/promises.md."""
-    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
-    properties = [(name, value) for report in reports for name, value in report.user_properties]
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports(
+        "failed"
+    )
+    properties = [
+        (name, value) for report in reports for name, value in report.user_properties
+    ]
     figures = {value for name, value in properties if name == "figure"}
     promises = sorted(tuple(value) for name, value in properties if name == "promise")
     if figures:
@@ -149,6 +160,11 @@ def tabulate(promises: list[tuple[str, str, str]]) -> str:
     for promise, project, figure in promises:
         interface, _, database = project.partition(" ")
         prefix = {"": "", "mysql": "MariaDB: ", "sqlite": "SQLite: "}[database]
-        rows.setdefault(promise, {"wsgi": [], "asgi": []})[interface].append(prefix + figure)
-    lines = [f"| {promise} | {'; '.join(row['wsgi'])} | {'; '.join(row['asgi'])} |" for promise, row in rows.items()]
+        rows.setdefault(promise, {"wsgi": [], "asgi": []})[interface].append(
+            prefix + figure
+        )
+    lines = [
+        f"| {promise} | {'; '.join(row['wsgi'])} | {'; '.join(row['asgi'])} |"
+        for promise, row in rows.items()
+    ]
     return "\n".join(["| promise | WSGI | ASGI |", "|---|---|---|", *lines])

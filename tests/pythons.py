@@ -16,15 +16,28 @@ def find_python(version: str) -> str:
     if not found:
         run("uv", "python", "install", "--quiet", version, cwd=TEMPLATE, check=False)
         found = list_pythons(version)
-    assert found, f"Python {version} is needed and uv could not fetch one: install it and try again"
+    assert found, (
+        f"Python {version} is needed and uv could not fetch one: install it and try again"
+    )
     return max(found)[1]
 
 
 def list_pythons(version: str) -> list[tuple[list[int], str]]:
     """Return the version and the path of each installed CPython that is released."""
     # uv does not look into pyenv's folders by itself.
-    folders = [clean_environment()["PATH"], *map(str, Path.home().glob(".pyenv/versions/*/bin"))]
-    command = ("uv", "python", "list", version, "--only-installed", "--output-format", "json")
+    folders = [
+        clean_environment()["PATH"],
+        *map(str, Path.home().glob(".pyenv/versions/*/bin")),
+    ]
+    command = (
+        "uv",
+        "python",
+        "list",
+        version,
+        "--only-installed",
+        "--output-format",
+        "json",
+    )
     listed = run(*command, cwd=TEMPLATE, env={"PATH": os.pathsep.join(folders)}).stdout
     return [
         (list(python["version_parts"].values()), python["path"])

@@ -11,7 +11,9 @@ from tests.bakery import Project, clean_environment
 from tests.services import Process, free_port
 
 # What a Celery worker prints on SIGTERM and SIGHUP, past every logger, with an empty line before it.
-CELERY_ON_A_SIGNAL = re.compile(r"|worker: Warm shutdown \(MainProcess\)|Restarting celery worker \(.*\)")
+CELERY_ON_A_SIGNAL = re.compile(
+    r"|worker: Warm shutdown \(MainProcess\)|Restarting celery worker \(.*\)"
+)
 
 
 class Answer:
@@ -40,7 +42,9 @@ class Server:
         self.opener = urllib.request.build_opener(KeepRedirects)
 
     def get(self, path: str, **headers: str) -> Answer:
-        request = urllib.request.Request(self.url + path, headers=self.headers | headers)
+        request = urllib.request.Request(
+            self.url + path, headers=self.headers | headers
+        )
         try:
             with self.opener.open(request, timeout=10) as response:
                 return Answer(response)
@@ -64,7 +68,10 @@ def serve(project: Project, env: dict[str, str], folder) -> Iterator[Server]:
         | {"HOST": "127.0.0.1", "PORT": str(port)}
     )
     process = Process(
-        [project.path / ".venv" / "bin" / "python", "-m", "config.serve"], project.path, name="server", env=environment
+        [project.path / ".venv" / "bin" / "python", "-m", "config.serve"],
+        project.path,
+        name="server",
+        env=environment,
     )
     try:
         server = Server(process, port)

@@ -14,20 +14,36 @@ from contextlib import suppress
 
 import pytest
 
-from tests.bakery import CHOICES, Project, clean_environment, production_environment, run
+from tests.bakery import (
+    CHOICES,
+    Project,
+    clean_environment,
+    production_environment,
+    run,
+)
 from tests.services import Process
 from tests.serving import Answer, serve
 
 ADDRESS = "ada@shop.test"
-SPELLINGS = [ADDRESS, "ADA@SHOP.TEST", "Ada@Shop.Test", "aDa@shop.test", " ada@SHOP.test "]
+SPELLINGS = [
+    ADDRESS,
+    "ADA@SHOP.TEST",
+    "Ada@Shop.Test",
+    "aDa@shop.test",
+    " ada@SHOP.test ",
+]
 PASSWORD = "correct horse battery"
 PROJECTS = [
     pytest.param(
-        {"login": "email", "database": database}, id=database, marks=pytest.mark.xdist_group(f"email {database}")
+        {"login": "email", "database": database},
+        id=database,
+        marks=pytest.mark.xdist_group(f"email {database}"),
     )
     for database in CHOICES["database"]
 ]
-every_database = pytest.mark.parametrize("project", PROJECTS, indirect=True, scope="module")
+every_database = pytest.mark.parametrize(
+    "project", PROJECTS, indirect=True, scope="module"
+)
 
 RACE = """
 import sys
@@ -57,11 +73,17 @@ bob.delete()
 
 @every_database
 def test_createsuperuser_takes_the_address_from_the_environment(project, env):
-    named = env | {"DJANGO_SUPERUSER_EMAIL": SPELLINGS[1], "DJANGO_SUPERUSER_PASSWORD": PASSWORD}
+    named = env | {
+        "DJANGO_SUPERUSER_EMAIL": SPELLINGS[1],
+        "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
+    }
     project.manage("createsuperuser", "--noinput", env=named)
 
     again = project.manage(
-        "createsuperuser", "--noinput", env=named | {"DJANGO_SUPERUSER_EMAIL": SPELLINGS[2]}, check=False
+        "createsuperuser",
+        "--noinput",
+        env=named | {"DJANGO_SUPERUSER_EMAIL": SPELLINGS[2]},
+        check=False,
     )
 
     assert "That email address is already taken" in again.stderr
@@ -77,26 +99,41 @@ def test_createsuperuser_asks_for_the_address_on_a_terminal(project, env):
         ("Password (again): ", PASSWORD),
     ]
 
-    talk([project.path / ".venv" / "bin" / "python", "manage.py", "createsuperuser"], conversation, project.path, env)
+    talk(
+        [project.path / ".venv" / "bin" / "python", "manage.py", "createsuperuser"],
+        conversation,
+        project.path,
+        env,
+    )
 
     assert list_addresses(project, env) == [ADDRESS, "grace@shop.test"]
 
 
 @every_database
-@pytest.mark.parametrize("spellings", [["eve@shop.test", "EVE@Shop.test"], ["élan@shop.test", "ÉLAN@shop.test"]])
+@pytest.mark.parametrize(
+    "spellings",
+    [["eve@shop.test", "EVE@Shop.test"], ["élan@shop.test", "ÉLAN@shop.test"]],
+)
 def test_two_spellings_that_race_make_one_account(project, env, spellings):
     python = project.path / ".venv" / "bin" / "python"
     (project.path / "race.py").write_text("import django; django.setup()\n" + RACE)
     environment = clean_environment() | env
 
     racers = [
-        Process([python, "race.py", spelling], project.path, name=f"racer-{number}", env=environment)
+        Process(
+            [python, "race.py", spelling],
+            project.path,
+            name=f"racer-{number}",
+            env=environment,
+        )
         for number, spelling in enumerate(spellings)
     ]
     for racer in racers:
         assert racer.wait(30) == 0, racer.log
 
-    assert sorted(re.findall("made|refused", "".join(racer.log for racer in racers))) == ["made", "refused"]
+    assert sorted(
+        re.findall("made|refused", "".join(racer.log for racer in racers))
+    ) == ["made", "refused"]
     for racer in racers:
         racer.stop()
         racer.log_file.unlink()
@@ -104,15 +141,21 @@ def test_two_spellings_that_race_make_one_account(project, env, spellings):
 
 @every_database
 def test_sql_by_hand_stores_no_second_spelling(project, env):
-    (project.path / "by_hand.py").write_text("import django; django.setup()\n" + BY_HAND)
+    (project.path / "by_hand.py").write_text(
+        "import django; django.setup()\n" + BY_HAND
+    )
 
-    output = project.execute("python", "by_hand.py", *SPELLINGS[:4], env=env).stdout.split()
+    output = project.execute(
+        "python", "by_hand.py", *SPELLINGS[:4], env=env
+    ).stdout.split()
 
     assert output == ["refused"] * 4
 
 
 @every_database
-def test_wrong_passwords_are_counted_by_address_and_no_line_of_the_log_holds_it(project, env, tmp_path):
+def test_wrong_passwords_are_counted_by_address_and_no_line_of_the_log_holds_it(
+    project, env, tmp_path
+):
     project.manage("collectstatic", "--noinput", env=env)
     with serve(project, env, tmp_path) as server:
         statuses = [log_in(server, spelling, "a guess") for spelling in SPELLINGS]
@@ -122,12 +165,18 @@ def test_wrong_passwords_are_counted_by_address_and_no_line_of_the_log_holds_it(
     assert statuses == [200, 200, 200, 200, 429]
     assert (locked, other) == (429, 302)
     lines = [json.loads(line) for line in server.process.log.splitlines()]
-    assert [line for line in lines if line["logger"].startswith("axes") and "Locking out" in line["message"]]
+    assert [
+        line
+        for line in lines
+        if line["logger"].startswith("axes") and "Locking out" in line["message"]
+    ]
     for name in ("shop.test", PASSWORD, "a guess"):
         assert not [line for line in lines if name in json.dumps(line).lower()]
 
 
-@pytest.mark.parametrize(("login", "name"), [("username", "initial"), ("email", "user")])
+@pytest.mark.parametrize(
+    ("login", "name"), [("username", "initial"), ("email", "user")]
+)
 def test_first_migration_is_as_django_writes_it(tmp_path, login, name):
     project = Project.bake(tmp_path, login=login, database="sqlite")
     project.sync()
@@ -150,9 +199,7 @@ def env(project, services) -> dict[str, str]:
 
 
 def list_addresses(project: Project, env: dict[str, str]) -> list[str]:
-    script = (
-        "from apps.users.models import User; print(*User.objects.order_by('email').values_list('email', flat=True))"
-    )
+    script = "from apps.users.models import User; print(*User.objects.order_by('email').values_list('email', flat=True))"
     return project.manage("shell", "--no-imports", "-c", script, env=env).stdout.split()
 
 

@@ -24,7 +24,10 @@ APIS = [
     {"api": "ninja", "interface": "asgi", "database": "mysql"},
 ]
 SCHEMAS = {"drf": "/api/schema/", "ninja": "/api/openapi.json"}
-PARAMS = [pytest.param(row, id=row["api"], marks=pytest.mark.xdist_group(f"api={row['api']}")) for row in APIS]
+PARAMS = [
+    pytest.param(row, id=row["api"], marks=pytest.mark.xdist_group(f"api={row['api']}"))
+    for row in APIS
+]
 every_api = pytest.mark.parametrize("project", PARAMS, indirect=True, scope="module")
 
 SET_UP = f"""
@@ -50,47 +53,87 @@ def test_strangers_are_refused(api):
 
 @every_api
 def test_token_lets_in(api, token):
-    assert ask(api, "PATCH", ME, {"first_name": "Ada", "is_staff": False}, **bearer(token)).status == 200
+    assert (
+        ask(
+            api, "PATCH", ME, {"first_name": "Ada", "is_staff": False}, **bearer(token)
+        ).status
+        == 200
+    )
     seen = json.loads(ask(api, "GET", ME, **bearer(token)).body)
     assert set(seen) == {"username", "email", "first_name", "last_name", "date_joined"}
     assert (seen["email"], seen["first_name"]) == ("ada@shop.test", "Ada")
     for name in ("\0", "\ud800", "x" * 151, None):
-        assert ask(api, "PATCH", ME, {"first_name": name}, **bearer(token)).status in (400, 422)
+        assert ask(api, "PATCH", ME, {"first_name": name}, **bearer(token)).status in (
+            400,
+            422,
+        )
 
 
 @every_api
 def test_session_lets_in_and_changes_nothing_without_the_csrf_token(api):
     cookies = log_in(api)
-    session = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()), "Origin": "https://shop.test"}
+    session = {
+        "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
+        "Origin": "https://shop.test",
+    }
     assert ask(api, "GET", ME, **session).status == 200
     refused = ask(api, "PATCH", ME, {"first_name": "Eve"}, **session)
     assert (refused.status, is_json(refused)) == (403, True)
     proof = {"X-CSRFToken": cookies["__Host-csrftoken"]}
-    assert ask(api, "PATCH", ME, {"first_name": "Augusta"}, **session, **proof).status == 200
-    assert ask(api, "PATCH", ME, {"first_name": "Eve"}, **session | {"Origin": SITE}, **proof).status == 403
+    assert (
+        ask(api, "PATCH", ME, {"first_name": "Augusta"}, **session, **proof).status
+        == 200
+    )
+    assert (
+        ask(
+            api,
+            "PATCH",
+            ME,
+            {"first_name": "Eve"},
+            **session | {"Origin": SITE},
+            **proof,
+        ).status
+        == 403
+    )
 
 
 @every_api
 def test_only_named_sites_are_let_in_and_without_the_session(api):
-    wish = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": "authorization"}
+    wish = {
+        "Access-Control-Request-Method": "PATCH",
+        "Access-Control-Request-Headers": "authorization",
+    }
     allowed = ask(api, "OPTIONS", ME, **wish, Origin=SITE)
-    assert (allowed.status, allowed.headers["Access-Control-Allow-Origin"]) == (200, SITE)
+    assert (allowed.status, allowed.headers["Access-Control-Allow-Origin"]) == (
+        200,
+        SITE,
+    )
     assert "authorization" in allowed.headers["Access-Control-Allow-Headers"]
     assert allowed.headers["Access-Control-Allow-Credentials"] is None
     for path, origin in ((ME, "https://evil.test"), (ME, "null"), ("/", SITE)):
-        assert ask(api, "OPTIONS", path, **wish, Origin=origin).headers["Access-Control-Allow-Origin"] is None
+        assert (
+            ask(api, "OPTIONS", path, **wish, Origin=origin).headers[
+                "Access-Control-Allow-Origin"
+            ]
+            is None
+        )
 
 
 @every_api
 def test_flood_from_one_address_is_refused_whatever_it_says_of_itself(api):
     def flood(number: int, address: str) -> Answer:
-        return ask(api, "GET", "/api/", **{"X-Forwarded-For": f"192.0.2.{number}, {address}"})
+        return ask(
+            api, "GET", "/api/", **{"X-Forwarded-For": f"192.0.2.{number}, {address}"}
+        )
 
     answers = [flood(number, "198.51.100.7") for number in range(70)]
     refused = [answer for answer in answers if answer.status == 429]
     assert {answer.status for answer in answers} == {200, 429}
     assert 5 <= len(refused) <= 10  # two requests of one moment may count as one
-    assert all(is_json(answer) and 0 < int(answer.headers["Retry-After"]) <= 60 for answer in refused)
+    assert all(
+        is_json(answer) and 0 < int(answer.headers["Retry-After"]) <= 60
+        for answer in refused
+    )
     assert flood(0, "198.51.100.8").status == 200
 
 
@@ -100,7 +143,10 @@ def test_schema_is_valid(api, project):
     schema = json.loads(answer.body)
     validate(schema)
     assert schema["openapi"].startswith("3.1")
-    assert (schema["info"]["title"], schema["info"]["version"]) == ("My Project", "0.1.0")
+    assert (schema["info"]["title"], schema["info"]["version"]) == (
+        "My Project",
+        "0.1.0",
+    )
 
 
 @every_api
@@ -146,13 +192,19 @@ def test_malformed_origin_is_reported(project, env):
 
 
 @every_api
-def test_docs_work_in_a_browser_under_the_policy_and_from_this_site_alone(project, api, token, page, tmp_path):
+def test_docs_work_in_a_browser_under_the_policy_and_from_this_site_alone(
+    project, api, token, page, tmp_path
+):
     messages, hosts = [], set()
     page.on("console", lambda message: messages.append(message.text))
     page.on("pageerror", lambda error: messages.append(str(error)))
-    page.on("request", lambda request: hosts.add(request.url.split("/")[2].split(":")[0]))
+    page.on(
+        "request", lambda request: hosts.add(request.url.split("/")[2].split(":")[0])
+    )
     page.add_init_script(LISTEN)
-    with Caddy(tmp_path / "caddy", project.path, int(api.url.rpartition(":")[2])) as caddy:
+    with Caddy(
+        tmp_path / "caddy", project.path, int(api.url.rpartition(":")[2])
+    ) as caddy:
         page.goto(f"{caddy.url}/admin/login/")
         page.fill("#id_username", "ada")
         page.fill("#id_password", PASSWORD)
@@ -167,7 +219,9 @@ def test_docs_work_in_a_browser_under_the_policy_and_from_this_site_alone(projec
         page.click("button.authorize")
         page.wait_for_selector(".auth-container")
     assert status.split()[0] == "200"
-    assert json.loads(ask(api, "GET", ME, **bearer(token)).body)["last_name"] == "Lovelace"
+    assert (
+        json.loads(ask(api, "GET", ME, **bearer(token)).body)["last_name"] == "Lovelace"
+    )
     assert "unsafe" not in policy
     assert "default-src 'none'" in policy
     assert messages == []
@@ -210,11 +264,19 @@ def api(project, env, token, tmp_path_factory) -> Iterator[Server]:
     assert token not in server.process.log
 
 
-def ask(server: Server, method: str, path: str, body: object = None, **headers: str) -> Answer:
+def ask(
+    server: Server, method: str, path: str, body: object = None, **headers: str
+) -> Answer:
     """The answer to a request that a proxy passes on; the body travels as JSON."""
-    headers = {"Host": "shop.test", "X-Forwarded-Proto": "https", "Content-Type": "application/json"} | headers
+    headers = {
+        "Host": "shop.test",
+        "X-Forwarded-Proto": "https",
+        "Content-Type": "application/json",
+    } | headers
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(server.url + path, data=data, headers=headers, method=method)
+    request = urllib.request.Request(
+        server.url + path, data=data, headers=headers, method=method
+    )
     try:
         with server.opener.open(request, timeout=20) as response:
             return Answer(response)
@@ -234,13 +296,23 @@ def log_in(server: Server) -> dict[str, str]:
     """The cookies of somebody who has logged in."""
     form = server.get("/admin/login/")
     csrf = SimpleCookie(form.headers["Set-Cookie"])["__Host-csrftoken"].value
-    data = urllib.parse.urlencode({"username": "ada", "password": PASSWORD, "csrfmiddlewaretoken": csrf})
-    headers = {"Host": "shop.test", "X-Forwarded-Proto": "https", "Origin": "https://shop.test"}
+    data = urllib.parse.urlencode(
+        {"username": "ada", "password": PASSWORD, "csrfmiddlewaretoken": csrf}
+    )
+    headers = {
+        "Host": "shop.test",
+        "X-Forwarded-Proto": "https",
+        "Origin": "https://shop.test",
+    }
     request = urllib.request.Request(
-        f"{server.url}/admin/login/", data.encode(), headers | {"Cookie": f"__Host-csrftoken={csrf}"}
+        f"{server.url}/admin/login/",
+        data.encode(),
+        headers | {"Cookie": f"__Host-csrftoken={csrf}"},
     )
     with pytest.raises(urllib.error.HTTPError) as redirect:
         server.opener.open(request, timeout=10)
     assert redirect.value.code == 302
     cookies = SimpleCookie("; ".join(redirect.value.headers.get_all("Set-Cookie")))
-    return {name: cookies[name].value for name in ("__Host-sessionid", "__Host-csrftoken")}
+    return {
+        name: cookies[name].value for name in ("__Host-sessionid", "__Host-csrftoken")
+    }

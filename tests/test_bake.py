@@ -30,7 +30,12 @@ HOSTILE = [
     "$HOME `id` $(id) %s {0} <b>&amp;",
 ]
 # Cookiecutter renders these where they are given with --no-input.
-TYPED = ["{{ 7*7 }}", "{% raw %} {{ cookiecutter.project_slug }}", "{# comment #}", "# %if cookiecutter.x"]
+TYPED = [
+    "{{ 7*7 }}",
+    "{% raw %} {{ cookiecutter.project_slug }}",
+    "{# comment #}",
+    "# %if cookiecutter.x",
+]
 
 ALWAYS = set(
     """
@@ -87,7 +92,10 @@ OWNED = {
     ("database", "sqlite"): {"data/.gitignore"},
     ("cache", "redis"): {"compose.yaml", "core/outages.py"},
     ("cache", "memcached"): {"compose.yaml"},
-    ("cache", "database"): {"core/migrations/0001_cache_table.py", "core/migrations/__init__.py"},
+    ("cache", "database"): {
+        "core/migrations/0001_cache_table.py",
+        "core/migrations/__init__.py",
+    },
     ("media_storage", "s3"): {"core/s3.py", "tests/test_storage.py"},
     ("media_storage", "gcs"): {"core/gcs.py", "tests/test_storage.py"},
     ("media_storage", "azure"): {"core/azure.py", "tests/test_storage.py"},
@@ -124,7 +132,8 @@ OWNED = {
         "apps/api/urls.py",
         "apps/api/views.py",
     },
-    ("api", "ninja"): API | {"apps/api/endpoints.py", "apps/api/security.py", "apps/api/users.py"},
+    ("api", "ninja"): API
+    | {"apps/api/endpoints.py", "apps/api/security.py", "apps/api/users.py"},
     ("metrics", "prometheus"): {
         "config/metrics_server.py",
         "core/metrics.py",
@@ -137,7 +146,10 @@ OWNED = {
         "core/telemetry.py",
         "tests/test_telemetry.py",
     },
-    ("login", "username"): {"apps/users/migrations/0001_initial.py", "apps/users/models.py"},
+    ("login", "username"): {
+        "apps/users/migrations/0001_initial.py",
+        "apps/users/models.py",
+    },
     ("login", "email"): {
         "apps/users/lockout.py",
         "apps/users/migrations/0001_user.py",
@@ -161,12 +173,18 @@ TRACES = {
     ("media_storage", "gcs"): r"\bgcs\b|gcloud|google|\bGS_",
     ("media_storage", "azure"): r"azure",
     ("media_storage", "filesystem"): r"data/media/",
-    ("task_queue", "database"): r"django.tasks|db_worker|prune_db|TASKS_IMMEDIATE|DBTaskResult",
+    (
+        "task_queue",
+        "database",
+    ): r"django.tasks|db_worker|prune_db|TASKS_IMMEDIATE|DBTaskResult",
     ("task_queue", "celery"): r"celery|rabbitmq|\bamqp|\bbeat\b",
     ("api", "drf"): r"rest_?framework|spectacular",
     ("api", "ninja"): r"ninja",
     ("metrics", "prometheus"): r"prometheus|grafana|METRICS_PORT|multiproc_dir",
-    ("metrics", "opentelemetry"): r"opentelemetry|telemetry|\bOTEL_|\botlp\b|traceparent",
+    (
+        "metrics",
+        "opentelemetry",
+    ): r"opentelemetry|telemetry|\bOTEL_|\botlp\b|traceparent",
     ("login", "username"): r"by username",
     ("login", "email"): r"LowercaseEmail|attempted_email|AXES_USERNAME_CALLABLE",
     ("ci", "github"): r"(?<!\w)\.github\b|GITHUB_|GitHub Actions|dependabot",
@@ -179,7 +197,10 @@ TRACES = {
 # What several answers have in common.
 SHARED_TRACES = {
     (("cache", "redis"), ("task_queue", "celery")): r"redis(?!trib)|valkey",
-    (("task_queue", "database"), ("task_queue", "celery")): r"welcome|enqueue|resume_request|just worker",
+    (
+        ("task_queue", "database"),
+        ("task_queue", "celery"),
+    ): r"welcome|enqueue|resume_request|just worker",
 }
 # What no project without an API may speak of.
 API_TRACES = r"\bAPI\b|apps\.api|apps/api|\bcors|openapi|swagger|access.?token"
@@ -198,12 +219,20 @@ PURPOSES = {
 }
 
 # One worker of the test run bakes a project and keeps it for all of its tests.
-BAKES = [pytest.param(row, id=describe(row), marks=pytest.mark.xdist_group(describe(row))) for row in PAIRWISE]
+BAKES = [
+    pytest.param(row, id=describe(row), marks=pytest.mark.xdist_group(describe(row)))
+    for row in PAIRWISE
+]
 every_bake = pytest.mark.parametrize("answers", BAKES)
 
 
 def test_pairs_are_all_covered():
-    covered = {frozenset(pair) for row in PAIRWISE for pair in all_pairs() if pair <= set(row.items())}
+    covered = {
+        frozenset(pair)
+        for row in PAIRWISE
+        for pair in all_pairs()
+        if pair <= set(row.items())
+    }
     assert covered == all_pairs()
     assert {question for row in PAIRWISE for question in row} == set(CHOICES)
 
@@ -238,24 +267,45 @@ def test_nothing_of_the_template_or_of_other_answers_is_left(bake, answers):
             assert "{%" not in text, path
         for (question, answer), words in TRACES.items():
             if answers[question] != answer:
-                assert not re.search(words, text, re.IGNORECASE), f"{path} speaks of {answer}"
+                assert not re.search(words, text, re.IGNORECASE), (
+                    f"{path} speaks of {answer}"
+                )
         if answers["api"] == "none":
-            assert not re.search(API_TRACES, text, re.IGNORECASE), f"{path} speaks of an API"
+            assert not re.search(API_TRACES, text, re.IGNORECASE), (
+                f"{path} speaks of an API"
+            )
         for owners, words in SHARED_TRACES.items():
             if not any(answers[question] == answer for question, answer in owners):
-                assert not re.search(words, text, re.IGNORECASE), f"{path} speaks of {owners}"
-    assert all(any(folder.iterdir()) for folder in project.path.rglob("*/") if ".git" not in folder.parts)
+                assert not re.search(words, text, re.IGNORECASE), (
+                    f"{path} speaks of {owners}"
+                )
+    assert all(
+        any(folder.iterdir())
+        for folder in project.path.rglob("*/")
+        if ".git" not in folder.parts
+    )
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_comes_out_intact(tmp_path, name):
-    project = Project.bake(tmp_path, project_name=name, project_slug="shop", description=name, author_name=name)
+    project = Project.bake(
+        tmp_path,
+        project_name=name,
+        project_slug="shop",
+        description=name,
+        author_name=name,
+    )
     assert_text_is_intact(project, name)
 
 
 @pytest.mark.parametrize("name", [*HOSTILE, *TYPED])
 def test_text_typed_at_the_prompt_comes_out_intact(tmp_path, name):
-    typed = {"project_name": name, "project_slug": "shop", "description": name, "author_name": name}
+    typed = {
+        "project_name": name,
+        "project_slug": "shop",
+        "description": name,
+        "author_name": name,
+    }
     lines = [typed.get(question, "") for question in QUESTIONS]
     cookiecutter(tmp_path, stdin="".join(f"{line}\n" for line in lines))
     assert_text_is_intact(Project(tmp_path / "shop"), name)
@@ -264,26 +314,54 @@ def test_text_typed_at_the_prompt_comes_out_intact(tmp_path, name):
 def test_replayed_answers_come_out_intact(tmp_path):
     name = TYPED[0]
     first, second = tmp_path / "first", tmp_path / "second"
-    typed = {"project_name": name, "project_slug": "shop", "description": name, "author_name": name}
-    cookiecutter(first, stdin="".join(f"{typed.get(question, '')}\n" for question in QUESTIONS))
+    typed = {
+        "project_name": name,
+        "project_slug": "shop",
+        "description": name,
+        "author_name": name,
+    }
+    cookiecutter(
+        first, stdin="".join(f"{typed.get(question, '')}\n" for question in QUESTIONS)
+    )
     replay = next(first.rglob(".cookiecutter_replay/*.json"))
-    run("cookiecutter", TEMPLATE, "--output-dir", second, "--replay-file", replay, cwd=tmp_path)
+    run(
+        "cookiecutter",
+        TEMPLATE,
+        "--output-dir",
+        second,
+        "--replay-file",
+        replay,
+        cwd=tmp_path,
+    )
     assert_text_is_intact(Project(second / "shop"), name)
 
 
 def test_bad_answers_are_refused_together_and_nothing_is_written(tmp_path):
-    result = cookiecutter(tmp_path, project_slug="class", author_email="nobody", time_zone="Nowhere", check=False)
+    result = cookiecutter(
+        tmp_path,
+        project_slug="class",
+        author_email="nobody",
+        time_zone="Nowhere",
+        check=False,
+    )
     assert result.returncode == 1
     # Cookiecutter adds a traceback of its own, after the message, to every hook that refuses.
     message = result.stderr.partition("ERROR:")[0]
     assert message.startswith("These answers cannot be used:")
-    assert all(f"- {question} " in message for question in ("project_slug", "author_email", "time_zone"))
+    assert all(
+        f"- {question} " in message
+        for question in ("project_slug", "author_email", "time_zone")
+    )
     assert not (tmp_path / "class").exists()
 
 
 def test_needs_no_network(tmp_path):
     # A network namespace of its own, without even a loopback device that is up.
-    namespace = ("unshare", "--net") if os.geteuid() == 0 else ("unshare", "--net", "--map-root-user")
+    namespace = (
+        ("unshare", "--net")
+        if os.geteuid() == 0
+        else ("unshare", "--net", "--map-root-user")
+    )
     cookiecutter(tmp_path, *namespace)
     assert (tmp_path / "my_project" / "manage.py").exists()
 
@@ -315,7 +393,9 @@ def test_secrets_are_fresh_and_private(tmp_path):
 
 
 def test_project_names_its_version_and_keeps_updates_from_its_secrets(bake):
-    version = json.loads((TEMPLATE / "cookiecutter.json").read_text())["_template_version"]
+    version = json.loads((TEMPLATE / "cookiecutter.json").read_text())[
+        "_template_version"
+    ]
     text = (bake().path / "pyproject.toml").read_text()
     assert text.startswith(f"# Version {version} of the template.")
     assert tomllib.loads(text)["tool"]["cruft"] == {"skip": [".env", ".git"]}
@@ -326,7 +406,9 @@ def test_a_file_begins_with_its_purpose(bake, answers):
     project = bake(**answers)
     paths = [path for path in project.files() if not NO_COMMENTS.search(path)]
     texts = {path: (project.path / path).read_text(encoding="utf-8") for path in paths}
-    assert [path for path, text in texts.items() if text and not has_purpose(path, text)] == []
+    assert [
+        path for path, text in texts.items() if text and not has_purpose(path, text)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -347,8 +429,18 @@ def test_a_file_without_a_purpose_is_found(path, text):
 def test_architecture_has_a_row_for_each_module_of_core(bake, answers):
     project = bake(**answers)
     text = (project.path / "docs" / "architecture.md").read_text(encoding="utf-8")
-    rows = set(re.findall(r"^\| `(\w+/|[\w/]+\.py)` \|", text.partition("## The modules")[2], re.MULTILINE))
-    modules = {path.removeprefix("core/") for path in project.files() if path.startswith("core/")}
+    rows = set(
+        re.findall(
+            r"^\| `(\w+/|[\w/]+\.py)` \|",
+            text.partition("## The modules")[2],
+            re.MULTILINE,
+        )
+    )
+    modules = {
+        path.removeprefix("core/")
+        for path in project.files()
+        if path.startswith("core/")
+    }
     modules = {re.sub(r"^migrations/.*", "migrations/", module) for module in modules}
     assert rows == {module for module in modules if not module.endswith("__init__.py")}
 
@@ -360,7 +452,11 @@ def test_env_example_names_the_required_variables(bake, answers):
     assert ("CACHE_URL" in text) == (answers["cache"] != "database")
     assert ("AWS_STORAGE_BUCKET_NAME" in text) == (answers["media_storage"] == "s3")
     assert ("GS_BUCKET_NAME" in text) == (answers["media_storage"] == "gcs")
-    assert ("AZURE_ACCOUNT_NAME" in text) == ("AZURE_CONTAINER" in text) == (answers["media_storage"] == "azure")
+    assert (
+        ("AZURE_ACCOUNT_NAME" in text)
+        == ("AZURE_CONTAINER" in text)
+        == (answers["media_storage"] == "azure")
+    )
 
 
 def test_defaults_are_the_first_answers(bake):
@@ -370,17 +466,25 @@ def test_defaults_are_the_first_answers(bake):
 def has_purpose(path: str, text: str) -> bool:
     """Tell whether the first two lines hold a comment, docstring or heading of three words or more."""
     start = "\n".join(text.splitlines()[:2])
-    pattern = next(pattern for suffix, pattern in PURPOSES.items() if path.endswith(suffix))
+    pattern = next(
+        pattern for suffix, pattern in PURPOSES.items() if path.endswith(suffix)
+    )
     found = re.search(pattern, start, re.MULTILINE)
     return bool(found) and len(found[1].split()) >= 3
 
 
 def assert_text_is_intact(project, text):
-    assert literals(project.path / "config" / "settings" / "base.py", "PROJECT_NAME", "PROJECT_DESCRIPTION") == [
+    assert literals(
+        project.path / "config" / "settings" / "base.py",
+        "PROJECT_NAME",
+        "PROJECT_DESCRIPTION",
+    ) == [
         text,
         text,
     ]
-    metadata = tomllib.loads((project.path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    metadata = tomllib.loads(
+        (project.path / "pyproject.toml").read_text(encoding="utf-8")
+    )["project"]
     assert metadata["description"] == text
     assert metadata["authors"][0]["name"] == text
     assert text in (project.path / "README.md").read_text(encoding="utf-8")
@@ -391,6 +495,14 @@ def assert_text_is_intact(project, text):
 
 def literals(path, *names):
     """The values of constants in a Python file, without running it."""
-    assignments = (node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign))
-    values = {node.targets[0].id: node.value for node in assignments if isinstance(node.targets[0], ast.Name)}
+    assignments = (
+        node
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign)
+    )
+    values = {
+        node.targets[0].id: node.value
+        for node in assignments
+        if isinstance(node.targets[0], ast.Name)
+    }
     return [ast.literal_eval(values[name]) for name in names]

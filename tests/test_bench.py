@@ -31,7 +31,11 @@ def test_one_short_round_gives_a_whole_table_and_picture(tmp_path):
     short = ["--rounds=1", "--pairs=1", "--seconds=0.2", f"--output={tmp_path}"]
     run(sys.executable, "-m", "bench", *short, cwd=TEMPLATE)
     text = (tmp_path / "RESULTS.md").read_text()
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in text.splitlines()
+        if line.startswith("| ")
+    ]
     figures = [figure.strip() for figure in FIGURES.strip().splitlines()]
     assert [name for name, *_ in rows[1:]] == figures
     for name, wanted, ratio, ours, theirs, costs, holds in rows[1:]:
@@ -41,9 +45,15 @@ def test_one_short_round_gives_a_whole_table_and_picture(tmp_path):
         assert re.fullmatch(r"[\d,.]*[1-9][\d,.]* (µs|MiB|s)", theirs), name
         assert re.fullmatch(r"\d+\.\d\d", costs), name
         assert holds in ("yes", "no"), name
-    assert re.search(r"^- Rounds: 1, each of 1 pairs of loads of 0.2 s$", text, re.MULTILINE)
+    assert re.search(
+        r"^- Rounds: 1, each of 1 pairs of loads of 0.2 s$", text, re.MULTILINE
+    )
     assert re.search(r"^- Machine: \d+ cores, \d+ GiB, Linux \S+$", text, re.MULTILINE)
-    assert re.search(r"^- Versions: Python 3\.\S+, Django \S+, gunicorn \S+, .*whitenoise \S+$", text, re.MULTILINE)
+    assert re.search(
+        r"^- Versions: Python 3\.\S+, Django \S+, gunicorn \S+, .*whitenoise \S+$",
+        text,
+        re.MULTILINE,
+    )
     assert re.search(r"^- Date: \d{4}-\d\d-\d\d$", text, re.MULTILINE)
     assert str(tmp_path) not in text
 
@@ -54,5 +64,8 @@ def test_one_short_round_gives_a_whole_table_and_picture(tmp_path):
     for group, (name, wanted, ratio, *_, holds) in zip(drawn, rows[1:], strict=True):
         assert float(group.find("rect", svg).get("width")) > 0, name
         assert float(group.find("line[@class='limit']", svg).get("x1")) > 0, name
-        assert group.findall("text", svg)[-1].text == f"{ratio.split()[0]} ({wanted}: {holds})"
+        assert (
+            group.findall("text", svg)[-1].text
+            == f"{ratio.split()[0]} ({wanted}: {holds})"
+        )
     assert "prefers-color-scheme: dark" in picture.find("style", svg).text

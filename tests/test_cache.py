@@ -21,9 +21,13 @@ PASSWORD = "quay-rivet-9/@?#%"
 # A page whose packets are swallowed waits for 0.5 s in each of its calls to the cache.
 PATIENCE_S = 5
 ROWS = [
-    {"cache": cache, "interface": interface} for cache, interface in product(("redis", "memcached"), ("wsgi", "asgi"))
+    {"cache": cache, "interface": interface}
+    for cache, interface in product(("redis", "memcached"), ("wsgi", "asgi"))
 ]
-PROJECTS = [pytest.param(row, id=describe(row), marks=pytest.mark.xdist_group(describe(row))) for row in ROWS]
+PROJECTS = [
+    pytest.param(row, id=describe(row), marks=pytest.mark.xdist_group(describe(row)))
+    for row in ROWS
+]
 LOG_IN = f"""
 from django.contrib.auth import get_user_model
 get_user_model().objects.create_superuser("ada", "ada@shop.test", {PASSWORD!r})
@@ -32,7 +36,9 @@ get_user_model().objects.create_superuser("ada", "ada@shop.test", {PASSWORD!r})
 
 @pytest.fixture(scope="module", params=PROJECTS)
 def project(request, tmp_path_factory) -> Project:
-    project = Project.bake(tmp_path_factory.mktemp("cache"), database="sqlite", **request.param)
+    project = Project.bake(
+        tmp_path_factory.mktemp("cache"), database="sqlite", **request.param
+    )
     project.sync()
     return project
 
@@ -48,15 +54,23 @@ def cache(project, tmp_path_factory) -> Iterator[Redis | Memcached]:
 def env(project, services, cache) -> dict[str, str]:
     """The environment of a production instance that is ready to be served."""
     env = production_environment(project.answers, services)
-    env |= {"CACHE_URL": f"{project.answers['cache']}://127.0.0.1:{cache.port}", "WEB_CONCURRENCY": "1"}
+    env |= {
+        "CACHE_URL": f"{project.answers['cache']}://127.0.0.1:{cache.port}",
+        "WEB_CONCURRENCY": "1",
+    }
     project.manage("collectstatic", "--noinput", env=env)
     project.manage("migrate", env=env)
     project.manage("shell", "--no-imports", "-c", LOG_IN, env=env)
     return env
 
 
-@pytest.mark.parametrize("outage", ["stopped", "swallows packets", pytest.param("paused", marks=pytest.mark.long)])
-def test_pages_go_on_without_the_cache_and_it_comes_back(project, env, cache, outage, tmp_path):
+@pytest.mark.parametrize(
+    "outage",
+    ["stopped", "swallows packets", pytest.param("paused", marks=pytest.mark.long)],
+)
+def test_pages_go_on_without_the_cache_and_it_comes_back(
+    project, env, cache, outage, tmp_path
+):
     (project.path / "server.log").unlink(missing_ok=True)
     with serve(project, env, tmp_path) as server:
         cookies = log_in(server)
@@ -69,23 +83,40 @@ def test_pages_go_on_without_the_cache_and_it_comes_back(project, env, cache, ou
                 assert timed(server, "/admin/", Cookie=cookies) == 200
                 assert timed(server, "/admin/") == 302
                 assert timed(server, "/") == 200
-            wait_until(lambda: readiness(server) == "failing", 5, "readiness sees the outage")
+            wait_until(
+                lambda: readiness(server) == "failing", 5, "readiness sees the outage"
+            )
             log_in(server)
 
-        wait_until(lambda: readiness(server) == "ok", 15, "readiness sees the cache again")
+        wait_until(
+            lambda: readiness(server) == "ok", 15, "readiness sees the cache again"
+        )
         assert timed(server, "/admin/", Cookie=cookies) == 200
 
     lines = [json.loads(line) for line in server.process.log.splitlines()]
-    assert not [line for line in lines if line["logger"] == "access" and line["status"] >= 500]
-    told = {line["logger"]: line for line in lines if line["level"] in ("WARNING", "ERROR")}
+    assert not [
+        line for line in lines if line["logger"] == "access" and line["status"] >= 500
+    ]
+    told = {
+        line["logger"]: line for line in lines if line["level"] in ("WARNING", "ERROR")
+    }
     # The client for Redis says what is wrong, once a minute; that for memcached says nothing.
-    assert told.keys() == {"core.health"} | ({"django_redis.cache"} if project.answers["cache"] == "redis" else set())
-    assert len([line for line in lines if line["level"] in ("WARNING", "ERROR")]) == len(told)
-    assert (told["core.health"]["status"], told["core.health"]["checks"]["cache"]) == ("ok", "failing")
+    assert told.keys() == {"core.health"} | (
+        {"django_redis.cache"} if project.answers["cache"] == "redis" else set()
+    )
+    assert len(
+        [line for line in lines if line["level"] in ("WARNING", "ERROR")]
+    ) == len(told)
+    assert (told["core.health"]["status"], told["core.health"]["checks"]["cache"]) == (
+        "ok",
+        "failing",
+    )
 
 
 @pytest.mark.xdist_group(describe(ROWS[0]))
-def test_redis_is_believed_by_its_certificate_and_believes_a_password(services, tmp_path_factory, tmp_path):
+def test_redis_is_believed_by_its_certificate_and_believes_a_password(
+    services, tmp_path_factory, tmp_path
+):
     project = Project.bake(tmp_path_factory.mktemp("tls"), database="sqlite")
     project.sync()
     certificate = Certificate(tmp_path)
@@ -93,7 +124,9 @@ def test_redis_is_believed_by_its_certificate_and_believes_a_password(services, 
 
     def ask_redis(url: str) -> tuple[str, str]:
         env = production_environment(project.answers, services) | {"CACHE_URL": url}
-        *told, answer = project.manage("shell", "--no-imports", "-c", ask, env=env).stdout.splitlines()
+        *told, answer = project.manage(
+            "shell", "--no-imports", "-c", ask, env=env
+        ).stdout.splitlines()
         return answer, "".join(told)
 
     with Redis(tmp_path / "server", PASSWORD, certificate) as server:
@@ -104,7 +137,11 @@ def test_redis_is_believed_by_its_certificate_and_believes_a_password(services, 
         assert ask_redis(f"{server.url}?ssl_ca_certs={certificate.file}") == ("1", "")
         wrong = server.url.replace("quay", "key")
         answer, told = ask_redis(f"{wrong}?ssl_ca_certs={certificate.file}")
-        assert (answer, "AuthenticationError" in told, "rivet" in told) == ("None", True, False)
+        assert (answer, "AuthenticationError" in told, "rivet" in told) == (
+            "None",
+            True,
+            False,
+        )
 
 
 @contextmanager
@@ -140,7 +177,11 @@ def timed(server, path: str, **headers: str) -> int:
 def log_in(server) -> str:
     """The cookies of somebody who logged in."""
     page = server.get("/admin/login/")
-    form = {"csrfmiddlewaretoken": re.search('name="csrfmiddlewaretoken" value="([^"]+)"', page.text)[1]}
+    form = {
+        "csrfmiddlewaretoken": re.search(
+            'name="csrfmiddlewaretoken" value="([^"]+)"', page.text
+        )[1]
+    }
     request = urllib.request.Request(
         f"{server.url}/admin/login/",
         data=urlencode(form | {"username": "ada", "password": PASSWORD}).encode(),
@@ -156,4 +197,7 @@ def log_in(server) -> str:
         server.opener.open(request, timeout=10)
     assert redirect.value.code == 302
     assert time.monotonic() - began < PATIENCE_S
-    return "; ".join(cookie.partition(";")[0] for cookie in redirect.value.headers.get_all("Set-Cookie"))
+    return "; ".join(
+        cookie.partition(";")[0]
+        for cookie in redirect.value.headers.get_all("Set-Cookie")
+    )

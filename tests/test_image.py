@@ -16,17 +16,42 @@ from shutil import which
 
 import pytest
 
-from tests.bakery import CHOICES, DEFAULTS, TEMPLATE, Project, describe, production_environment, run
+from tests.bakery import (
+    CHOICES,
+    DEFAULTS,
+    TEMPLATE,
+    Project,
+    describe,
+    production_environment,
+    run,
+)
 from tests.services import NotInstalledError, free_port, wait_until
 
-pytestmark = pytest.mark.xdist_group("docker")  # one build at a time, and its tests where the image is
+pytestmark = pytest.mark.xdist_group(
+    "docker"
+)  # one build at a time, and its tests where the image is
 
 BASE = "python:3.13-slim-bookworm"
 SIZE_LIMIT_MB = 125
 USER_ID = "10001"
-LOCKED_DOWN = ["--network=host", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
-SECRETS = {"AWS_SECRET_ACCESS_KEY", "CACHE_URL", "DATABASE_URL", "DJANGO_SECRET_KEY", "SENTRY_DSN"}
-COMBINATIONS = [{"interface": i, "database": d} for i in CHOICES["interface"] for d in CHOICES["database"]]
+LOCKED_DOWN = [
+    "--network=host",
+    "--read-only",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+]
+SECRETS = {
+    "AWS_SECRET_ACCESS_KEY",
+    "CACHE_URL",
+    "DATABASE_URL",
+    "DJANGO_SECRET_KEY",
+    "SENTRY_DSN",
+}
+COMBINATIONS = [
+    {"interface": i, "database": d}
+    for i in CHOICES["interface"]
+    for d in CHOICES["database"]
+]
 
 
 @pytest.mark.parametrize("answers", COMBINATIONS, ids=describe)
@@ -41,7 +66,10 @@ def test_becomes_healthy(container):
 def test_is_ready(container):
     status, _, body = container.get("/health/ready/")
 
-    assert (status, json.loads(body)) == (200, {"status": "ok", "checks": {"database": "ok", "cache": "ok"}})
+    assert (status, json.loads(body)) == (
+        200,
+        {"status": "ok", "checks": {"database": "ok", "cache": "ok"}},
+    )
 
 
 def test_serves_pages_and_compressed_static_files_for_good(container):
@@ -57,7 +85,10 @@ def test_serves_pages_and_compressed_static_files_for_good(container):
 
 
 def test_runs_without_rights(container):
-    status = dict(line.split(":\t", 1) for line in container.execute("cat", "/proc/1/status").stdout.splitlines())
+    status = dict(
+        line.split(":\t", 1)
+        for line in container.execute("cat", "/proc/1/status").stdout.splitlines()
+    )
 
     assert set((status["Uid"] + "\t" + status["Gid"]).split()) == {USER_ID}
     assert int(status["CapEff"], 16) == 0
@@ -78,10 +109,22 @@ def test_manages_production(image, services):
     env = production_environment(DEFAULTS, services)
 
     with options_for(env, image.folder) as options:
-        docker("run", "--rm", *LOCKED_DOWN, *options, image.name, "python", "manage.py", "migrate", "--no-input")
+        docker(
+            "run",
+            "--rm",
+            *LOCKED_DOWN,
+            *options,
+            image.name,
+            "python",
+            "manage.py",
+            "migrate",
+            "--no-input",
+        )
 
     database = env["DATABASE_URL"].rpartition("/")[2]
-    [(applied,)] = services.postgresql.query("SELECT count(*) FROM django_migrations", database)
+    [(applied,)] = services.postgresql.query(
+        "SELECT count(*) FROM django_migrations", database
+    )
     assert applied > 0
 
 
@@ -96,19 +139,27 @@ def test_stops_in_order_and_logs_nothing_but_json(image, services):
         assert container.inspect("{{.State.ExitCode}}") == "0"
         assert seconds < 10
         lines = [json.loads(line) for line in container.logs().splitlines()]
-        assert all({"timestamp", "level", "logger", "message"} <= set(line) for line in lines)
+        assert all(
+            {"timestamp", "level", "logger", "message"} <= set(line) for line in lines
+        )
         assert "/" in [line.get("path") for line in lines]
 
 
 def test_is_small(image, record_property):
     size_mb = (size_of(image.name) - size_of(BASE)) / 1e6
 
-    record_property("figure", f"image of {image.interface}: {size_mb:.1f} MB over {BASE}")
+    record_property(
+        "figure", f"image of {image.interface}: {size_mb:.1f} MB over {BASE}"
+    )
     assert size_mb <= SIZE_LIMIT_MB
 
 
 def test_holds_no_secret_and_nothing_to_build_with(image, tmp_path):
-    base_layers = len(json.loads(docker("image", "inspect", "--format={{json .RootFS.Layers}}", BASE).stdout))
+    base_layers = len(
+        json.loads(
+            docker("image", "inspect", "--format={{json .RootFS.Layers}}", BASE).stdout
+        )
+    )
     docker("save", f"--output={tmp_path / 'image.tar'}", image.name)
 
     with tarfile.open(tmp_path / "image.tar") as archive:
@@ -116,13 +167,29 @@ def test_holds_no_secret_and_nothing_to_build_with(image, tmp_path):
         paths = [path for layer in layers for path in list_paths(archive, layer)]
         assert not [path for path in paths if is_unwanted(path)]
 
-        files = [file for layer in layers[base_layers:] for file in read_files(archive, layer)]
-        files += [(name, archive.extractfile(name).read()) for name in archive.getnames() if name.endswith("json")]
-        files += [("history", docker("history", "--no-trunc", image.name).stdout.encode())]
-        files += [("configuration", docker("image", "inspect", image.name).stdout.encode())]
+        files = [
+            file
+            for layer in layers[base_layers:]
+            for file in read_files(archive, layer)
+        ]
+        files += [
+            (name, archive.extractfile(name).read())
+            for name in archive.getnames()
+            if name.endswith("json")
+        ]
+        files += [
+            ("history", docker("history", "--no-trunc", image.name).stdout.encode())
+        ]
+        files += [
+            ("configuration", docker("image", "inspect", image.name).stdout.encode())
+        ]
         assert not [name for name, content in files if image.leaks_into(content)]
 
-    assert {"app/manage.py", "opt/venv/bin/python", "app/staticfiles/staticfiles.json"} <= set(paths)
+    assert {
+        "app/manage.py",
+        "opt/venv/bin/python",
+        "app/staticfiles/staticfiles.json",
+    } <= set(paths)
     assert len(files) > 1000
 
 
@@ -147,9 +214,17 @@ def image(request, tmp_path_factory) -> Iterator[Image]:
         name=f"my-project-{request.param}-{secrets.token_hex(4)}",
         interface=request.param,
         folder=folder,
-        secrets=[secrets.token_hex(), *(line.partition("=")[2] for line in lines if re.match(r"[A-Z_]+=.", line))],
+        secrets=[
+            secrets.token_hex(),
+            *(line.partition("=")[2] for line in lines if re.match(r"[A-Z_]+=.", line)),
+        ],
     )
-    for careless in (".env.production", "apps/.env", "config/settings/.env.local", "static/.secret"):
+    for careless in (
+        ".env.production",
+        "apps/.env",
+        "config/settings/.env.local",
+        "static/.secret",
+    ):
         (project.path / careless).write_text(f"TOKEN={image.secrets[0]}\n")
     for path in project.path.rglob("*"):
         path.chmod(path.stat().st_mode & 0o700)  # a checkout under umask 077
@@ -176,7 +251,12 @@ class Container:
     def get(self, path: str, headers: dict[str, str] | None = None):
         """Status, headers and body of an answer, asked for as a proxy does that ended TLS."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request("GET", path, headers={"Host": "shop.test", "X-Forwarded-Proto": "https"} | (headers or {}))
+        connection.request(
+            "GET",
+            path,
+            headers={"Host": "shop.test", "X-Forwarded-Proto": "https"}
+            | (headers or {}),
+        )
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read()
 
@@ -192,11 +272,25 @@ def start(image: Image, services, *options: str) -> Iterator[Container]:
     """A container in production, locked down, that Docker's own check found healthy."""
     container = Container(f"{image.name}-{secrets.token_hex(4)}", free_port())
     size = {"HOST": "127.0.0.1", "PORT": str(container.port), "WEB_CONCURRENCY": "2"}
-    with options_for(production_environment(DEFAULTS, services) | size, image.folder) as environment:
+    with options_for(
+        production_environment(DEFAULTS, services) | size, image.folder
+    ) as environment:
         try:
-            docker("run", "--detach", f"--name={container.name}", *LOCKED_DOWN, *options, *environment, image.name)
+            docker(
+                "run",
+                "--detach",
+                f"--name={container.name}",
+                *LOCKED_DOWN,
+                *options,
+                *environment,
+                image.name,
+            )
             state = "{{.State.Status}} {{.State.Health.Status}}"
-            wait_until(lambda: container.inspect(state) != "running starting", 60, "Docker's verdict on its health")
+            wait_until(
+                lambda: container.inspect(state) != "running starting",
+                60,
+                "Docker's verdict on its health",
+            )
             assert container.inspect(state) == "running healthy", container.logs()
             yield container
         finally:
@@ -211,9 +305,18 @@ def options_for(env: dict[str, str], folder: Path) -> Iterator[list[str]]:
     vault.mkdir()
     for variable in SECRETS & set(env):
         (vault / variable).write_text(env[variable] + "\n")
-    shown = {variable: value for variable, value in env.items() if variable not in SECRETS | {"DJANGO_SETTINGS_MODULE"}}
-    shown |= {f"{variable}_FILE": f"/run/secrets/{variable}" for variable in SECRETS & set(env)}
-    env_file.write_text("".join(f"{variable}={value}\n" for variable, value in shown.items()))
+    shown = {
+        variable: value
+        for variable, value in env.items()
+        if variable not in SECRETS | {"DJANGO_SETTINGS_MODULE"}
+    }
+    shown |= {
+        f"{variable}_FILE": f"/run/secrets/{variable}"
+        for variable in SECRETS & set(env)
+    }
+    env_file.write_text(
+        "".join(f"{variable}={value}\n" for variable, value in shown.items())
+    )
     yield [f"--env-file={env_file}", f"--volume={vault}:/run/secrets:ro"]
 
 
@@ -224,7 +327,9 @@ def is_unwanted(name: str) -> bool:
         path.name.startswith(".env")
         or ".git" in path.parts
         or path.is_relative_to("app/tests")
-        or (path.parent.name == "bin" and path.name in {"cc", "gcc", "g++", "uv", "uvx"})
+        or (
+            path.parent.name == "bin" and path.name in {"cc", "gcc", "g++", "uv", "uvx"}
+        )
         or (".cache" in path.parts and {"pip", "uv"} & set(path.parts))
     )
 
@@ -236,7 +341,11 @@ def list_paths(archive: tarfile.TarFile, layer: str) -> list[str]:
 
 def read_files(archive: tarfile.TarFile, layer: str) -> list[tuple[str, bytes]]:
     with tarfile.open(fileobj=archive.extractfile(layer)) as files:
-        return [(file.name, files.extractfile(file).read()) for file in files if file.isreg()]
+        return [
+            (file.name, files.extractfile(file).read())
+            for file in files
+            if file.isreg()
+        ]
 
 
 def size_of(image: str) -> int:
@@ -251,10 +360,22 @@ def docker(*arguments: str | Path, check: bool = True):
 def find_docker() -> str:
     """The client of a Docker engine that answers."""
     client = which("docker")
-    if client and subprocess.run([client, "version"], capture_output=True, check=False).returncode == 0:
-        if subprocess.run([client, "image", "inspect", BASE], capture_output=True, check=False).returncode:
+    if (
+        client
+        and subprocess.run(
+            [client, "version"], capture_output=True, check=False
+        ).returncode
+        == 0
+    ):
+        if subprocess.run(
+            [client, "image", "inspect", BASE], capture_output=True, check=False
+        ).returncode:
             run(client, "pull", "--quiet", BASE, cwd=TEMPLATE)
         return client
     tool = TEMPLATE.parent / "shared" / "tools" / "docker-engine"
-    advice = f"run {tool} up" if tool.exists() else "see https://docs.docker.com/engine/install/"
+    advice = (
+        f"run {tool} up"
+        if tool.exists()
+        else "see https://docs.docker.com/engine/install/"
+    )
     raise NotInstalledError(f"no Docker engine answers: {advice}")

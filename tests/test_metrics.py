@@ -15,7 +15,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.bakery import CHOICES, Project, clean_environment, production_environment, run
+from tests.bakery import (
+    CHOICES,
+    Project,
+    clean_environment,
+    production_environment,
+    run,
+)
 from tests.services import BlackHole, Process, Prometheus, free_port, wait_until
 from tests.services.process import HOST, accepts, find_program
 from tests.serving import serve
@@ -24,7 +30,11 @@ SESSION = "s3cretsessionkey0123456789abcdef"
 # What a worker adds to the size of the server.
 CAPACITY = {"wsgi": ("django_http_threads", 4), "asgi": ("django_http_workers", 1)}
 CLIENT = 3  # the kind of a span around a call to a server
-METRICS = {"http.server.request.duration", "http.server.active_requests", "db.client.operation.duration"}
+METRICS = {
+    "http.server.request.duration",
+    "http.server.active_requests",
+    "db.client.operation.duration",
+}
 SLOW_VIEWS = """
 import asyncio
 import logging
@@ -53,8 +63,15 @@ urlpatterns += [path("slow/", slow), path("fails/<str:token>/", fails)]
 def every_interface(metrics):
     """Each interface with these metrics, baked and served by one worker of the test run."""
     rows = [
-        pytest.param({"interface": interface, **answers}, id=interface, marks=mark(f"{metrics} {interface}"))
-        for answers in [{"metrics": metrics} | ({"task_queue": "celery"} if metrics == "opentelemetry" else {})]
+        pytest.param(
+            {"interface": interface, **answers},
+            id=interface,
+            marks=mark(f"{metrics} {interface}"),
+        )
+        for answers in [
+            {"metrics": metrics}
+            | ({"task_queue": "celery"} if metrics == "opentelemetry" else {})
+        ]
         for interface in CHOICES["interface"]
     ]
     return pytest.mark.parametrize("project", rows, indirect=True, scope="module")
@@ -90,18 +107,30 @@ def new_log(request) -> None:
 
 
 @every_interface("prometheus")
-def test_counts_are_exact_over_all_workers_whatever_becomes_of_them(project, env, tmp_path):
+def test_counts_are_exact_over_all_workers_whatever_becomes_of_them(
+    project, env, tmp_path
+):
     port = int(env["METRICS_PORT"])
     with (
         serve(project, env | {"WEB_CONCURRENCY": "3"}, tmp_path) as server,
-        Prometheus(tmp_path / "prometheus", f"{HOST}:{port}", "my_project") as prometheus,
+        Prometheus(
+            tmp_path / "prometheus", f"{HOST}:{port}", "my_project"
+        ) as prometheus,
     ):
 
         def assert_size(number, without=()):
             """Wait until so many workers are up, all of them new."""
             name, each = CAPACITY[project.answers["interface"]]
-            wait_until(lambda: len(workers() - set(without)) == len(workers()) == number, 30, f"{number} workers")
-            wait_until(lambda: prometheus.query(name) == [each * number], 10, f"{name} shows {number} workers")
+            wait_until(
+                lambda: len(workers() - set(without)) == len(workers()) == number,
+                30,
+                f"{number} workers",
+            )
+            wait_until(
+                lambda: prometheus.query(name) == [each * number],
+                10,
+                f"{name} shows {number} workers",
+            )
 
         def workers():
             return set(find_workers(server.process.pid))
@@ -130,15 +159,26 @@ def test_counts_are_exact_over_all_workers_whatever_becomes_of_them(project, env
         assert_counts(prometheus, 240)
         if project.answers["interface"] == "asgi":
             leave(server, 10)
-            left = 'django_http_requests_total{view="apps.pages.urls.slow", status="499"}'
+            left = (
+                'django_http_requests_total{view="apps.pages.urls.slow", status="499"}'
+            )
             wait_until(lambda: prometheus.query(left) == [10], 10, "ten have left")
-        wait_until(lambda: prometheus.query("django_http_requests_in_progress") == [0], 10, "nothing is in progress")
+        wait_until(
+            lambda: prometheus.query("django_http_requests_in_progress") == [0],
+            10,
+            "nothing is in progress",
+        )
 
         assert server.get("/metrics").status == 404
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.2", port), timeout=5)  # HOST is 127.0.0.1
+            socket.create_connection(
+                ("127.0.0.2", port), timeout=5
+            )  # HOST is 127.0.0.1
         views = {
-            series["metric"]["view"] for series in prometheus.ask("query", query="django_http_requests_total")["result"]
+            series["metric"]["view"]
+            for series in prometheus.ask("query", query="django_http_requests_total")[
+                "result"
+            ]
         }
         assert views - {"apps.pages.urls.slow"} == {"home", "admin:index", "none"}
     assert not accepts(port)
@@ -147,11 +187,16 @@ def test_counts_are_exact_over_all_workers_whatever_becomes_of_them(project, env
 
 
 @every_interface("prometheus")
-def test_what_a_killed_server_has_counted_is_not_counted_by_the_next(project, env, tmp_path):
+def test_what_a_killed_server_has_counted_is_not_counted_by_the_next(
+    project, env, tmp_path
+):
     with serve(project, env | {"WEB_CONCURRENCY": "1"}, tmp_path) as server:
         folder = find_folder(server.process.pid)
         assert server.get("/").status == 200
-        assert 'django_http_requests_total{method="GET",status="200",view="home"} 1.0' in scrape(env)
+        assert (
+            'django_http_requests_total{method="GET",status="200",view="home"} 1.0'
+            in scrape(env)
+        )
         os.killpg(server.process.pid, signal.SIGKILL)  # its workers as well
         wait_until(lambda: not accepts(int(env["METRICS_PORT"])), 10, "it has ended")
     assert folder.exists()
@@ -163,15 +208,26 @@ def test_what_a_killed_server_has_counted_is_not_counted_by_the_next(project, en
 
 
 @every_interface("prometheus")
-def test_every_metric_of_the_dashboard_and_the_alerts_is_scraped(project, env, tmp_path):
+def test_every_metric_of_the_dashboard_and_the_alerts_is_scraped(
+    project, env, tmp_path
+):
     deploy = project.path / "deploy"
     rules = deploy / "prometheus" / "alerts.yaml"
     dashboard = json.loads((deploy / "grafana" / "dashboard.json").read_text())
-    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    expressions = [
+        target["expr"] for panel in dashboard["panels"] for target in panel["targets"]
+    ]
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(
+        dashboard["panels"]
+    )
     with (
         serve(project, env, tmp_path) as server,
-        Prometheus(tmp_path / "prometheus", f"{HOST}:{env['METRICS_PORT']}", "my_project", rules) as prometheus,
+        Prometheus(
+            tmp_path / "prometheus",
+            f"{HOST}:{env['METRICS_PORT']}",
+            "my_project",
+            rules,
+        ) as prometheus,
     ):
         for expression in expressions:
             wait_until(
@@ -184,59 +240,113 @@ def test_every_metric_of_the_dashboard_and_the_alerts_is_scraped(project, env, t
                 20,
                 f"{expression} has data",
             )
-        used = set(re.findall(r"\bdjango_\w+", rules.read_text() + " ".join(expressions)))
+        used = set(
+            re.findall(r"\bdjango_\w+", rules.read_text() + " ".join(expressions))
+        )
         assert used
-        wait_until(lambda: used <= set(prometheus.ask("label/__name__/values")), 10, f"all of {used} are scraped")
-        loaded = [rule["name"] for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
-        assert {"RequestsFail", "RequestsAreSlow", "ServerIsSaturated", "NoInstanceIsUp"} <= set(loaded)
+        wait_until(
+            lambda: used <= set(prometheus.ask("label/__name__/values")),
+            10,
+            f"all of {used} are scraped",
+        )
+        loaded = [
+            rule["name"]
+            for group in prometheus.ask("rules")["groups"]
+            for rule in group["rules"]
+        ]
+        assert {
+            "RequestsFail",
+            "RequestsAreSlow",
+            "ServerIsSaturated",
+            "NoInstanceIsUp",
+        } <= set(loaded)
 
 
 @pytest.mark.parametrize("interface", CHOICES["interface"])
 @pytest.mark.parametrize("database", CHOICES["database"])
-def test_alerts_fire_when_they_should_and_only_then(bake, interface, database, tmp_path):
-    folder = bake(interface=interface, database=database, metrics="prometheus").path / "deploy" / "prometheus"
+def test_alerts_fire_when_they_should_and_only_then(
+    bake, interface, database, tmp_path
+):
+    folder = (
+        bake(interface=interface, database=database, metrics="prometheus").path
+        / "deploy"
+        / "prometheus"
+    )
     promtool = find_program("promtool", "prometheus")
     run(promtool, "check", "rules", "alerts.yaml", cwd=folder)
     run(promtool, "test", "rules", "alerts_test.yaml", cwd=folder)
 
     # The tests of the alerts can fail: each alert that never fires is missed.
     rules = yaml.safe_load((folder / "alerts.yaml").read_text())
-    (tmp_path / "alerts_test.yaml").write_text((folder / "alerts_test.yaml").read_text())
+    (tmp_path / "alerts_test.yaml").write_text(
+        (folder / "alerts_test.yaml").read_text()
+    )
     for rule in rules["groups"][0]["rules"]:
         expression, rule["expr"] = rule["expr"], "vector(0) > 1"
         (tmp_path / "alerts.yaml").write_text(yaml.safe_dump(rules))
-        assert run(promtool, "test", "rules", "alerts_test.yaml", cwd=tmp_path, check=False).returncode, rule["alert"]
+        assert run(
+            promtool, "test", "rules", "alerts_test.yaml", cwd=tmp_path, check=False
+        ).returncode, rule["alert"]
         rule["expr"] = expression
 
 
 @every_interface("prometheus")
 def test_a_port_that_is_taken_ends_the_start_and_leaves_nothing(project, env):
     before = set(Path("/dev/shm").iterdir())
-    with Process(["python3", "-m", "http.server", "--bind", HOST, env["METRICS_PORT"]], project.path.parent) as other:
-        other.wait_for(lambda: accepts(int(env["METRICS_PORT"])), 10, "the port is taken")
+    with Process(
+        ["python3", "-m", "http.server", "--bind", HOST, env["METRICS_PORT"]],
+        project.path.parent,
+    ) as other:
+        other.wait_for(
+            lambda: accepts(int(env["METRICS_PORT"])), 10, "the port is taken"
+        )
         result = project.execute(
-            "python", "-m", "config.serve", env=env | {"HOST": HOST, "PORT": str(free_port())}, check=False
+            "python",
+            "-m",
+            "config.serve",
+            env=env | {"HOST": HOST, "PORT": str(free_port())},
+            check=False,
         )
     assert result.returncode
     assert "Address already in use" in result.stdout + result.stderr
-    assert not [path for path in set(Path("/dev/shm").iterdir()) - before if "metrics" in path.name]
+    assert not [
+        path
+        for path in set(Path("/dev/shm").iterdir()) - before
+        if "metrics" in path.name
+    ]
 
 
 @every_interface("opentelemetry")
 def test_spans_and_metrics_arrive_and_lead_to_the_log(project, env, services, tmp_path):
     services.otlp.clear()
-    fast = {"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_METRIC_EXPORT_INTERVAL": "200", "OTEL_SERVICE_NAME": "shop"}
+    fast = {
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        "OTEL_METRIC_EXPORT_INTERVAL": "200",
+        "OTEL_SERVICE_NAME": "shop",
+    }
     with serve(project, env | fast, tmp_path) as server:
-        headers = {"Cookie": f"__Host-sessionid={SESSION}", "X-Forwarded-For": "203.0.113.9", "User-Agent": "s3cret/1"}
+        headers = {
+            "Cookie": f"__Host-sessionid={SESSION}",
+            "X-Forwarded-For": "203.0.113.9",
+            "User-Agent": "s3cret/1",
+        }
         page = server.get("/admin/?token=t0psecret", **headers)
         assert page.status == 302
         assert server.get("/fails/t0ken/", **headers).status == 500
         assert server.get("/made-up-by-a-client/").status == 404
         assert server.get("/health/live/", Host="anything.test").status == 200
-        wait_until(lambda: len(find_spans(services.otlp, "GET")) == 1, 10, "the last span arrives")
-        wait_until(lambda: metric_names(services.otlp) >= METRICS, 10, "the metrics arrive")
         wait_until(
-            lambda: (server.get("/robots.txt"), len(instances(services.otlp)))[1] == 2, 20, "each counts for itself"
+            lambda: len(find_spans(services.otlp, "GET")) == 1,
+            10,
+            "the last span arrives",
+        )
+        wait_until(
+            lambda: metric_names(services.otlp) >= METRICS, 10, "the metrics arrive"
+        )
+        wait_until(
+            lambda: (server.get("/robots.txt"), len(instances(services.otlp)))[1] == 2,
+            20,
+            "each counts for itself",
         )
 
     [(resource, span, attributes)] = find_spans(services.otlp, "GET /admin/")
@@ -248,16 +358,30 @@ def test_spans_and_metrics_arrive_and_lead_to_the_log(project, env, services, tm
         "url.scheme": "http",
     }
     children = [
-        (query.name, found) for _, query, found in services.otlp.spans() if query.parent_span_id == span.span_id
+        (query.name, found)
+        for _, query, found in services.otlp.spans()
+        if query.parent_span_id == span.span_id
     ]
     assert ("GET", {"db.query.text": "GET ?", "db.system.name": "redis"}) in children
-    texts = [found.get("db.query.text", "") for _, found in children if found["db.system.name"] == "postgresql"]
+    texts = [
+        found.get("db.query.text", "")
+        for _, found in children
+        if found["db.system.name"] == "postgresql"
+    ]
     assert [text for text in texts if "django_session" in text]
     [(_, failed, attributes)] = find_spans(services.otlp, "GET /fails/<str:token>/")
-    assert (failed.status.code, failed.status.message, attributes["http.response.status_code"]) == (2, "", 500)
+    assert (
+        failed.status.code,
+        failed.status.message,
+        attributes["http.response.status_code"],
+    ) == (2, "", 500)
 
     lines = [json.loads(line) for line in server.process.log.splitlines()]
-    (access,) = [line for line in lines if line["logger"] == "access" and line["path"] == "/admin/"]
+    (access,) = [
+        line
+        for line in lines
+        if line["logger"] == "access" and line["path"] == "/admin/"
+    ]
     assert access["trace_id"] == span.trace_id.hex()
     assert access["request_id"] == page.headers["X-Request-ID"]
     secrets = [
@@ -271,15 +395,30 @@ def test_spans_and_metrics_arrive_and_lead_to_the_log(project, env, services, tm
     ]
     for secret in [*secrets, b"/health/", b"shop.test", b"127.0.0.1", b"missing"]:
         assert not any(secret in body for body in services.otlp.bodies), secret
-    values = {item.value.string_value for _, metric in services.otlp.metrics() for item in labels(metric)}
-    known = {"", "500", "GET", "SELECT", "http", "postgresql"}  # "500" is the kind of error
+    values = {
+        item.value.string_value
+        for _, metric in services.otlp.metrics()
+        for item in labels(metric)
+    }
+    known = {
+        "",
+        "500",
+        "GET",
+        "SELECT",
+        "http",
+        "postgresql",
+    }  # "500" is the kind of error
     assert values <= known | {name for name in values if name.endswith("Table")}
 
 
 @every_interface("opentelemetry")
-def test_one_request_in_ten_is_sampled_unless_its_caller_has_decided(project, env, services, tmp_path):
+def test_one_request_in_ten_is_sampled_unless_its_caller_has_decided(
+    project, env, services, tmp_path
+):
     services.otlp.clear()
-    environment = {name: value for name, value in env.items() if name != "OTEL_TRACES_SAMPLER_ARG"}
+    environment = {
+        name: value for name, value in env.items() if name != "OTEL_TRACES_SAMPLER_ARG"
+    }
     trace = "0af7651916cd43dd8448eb211c80319c"
     with serve(project, environment | {"WEB_CONCURRENCY": "1"}, tmp_path) as server:
         for _ in range(100):
@@ -292,23 +431,36 @@ def test_one_request_in_ten_is_sampled_unless_its_caller_has_decided(project, en
 
 
 @every_interface("opentelemetry")
-def test_what_is_not_yet_sent_is_sent_when_the_server_stops_also_of_clients_that_left(project, env, services, tmp_path):
+def test_what_is_not_yet_sent_is_sent_when_the_server_stops_also_of_clients_that_left(
+    project, env, services, tmp_path
+):
     services.otlp.clear()
-    slow = {"OTEL_BSP_SCHEDULE_DELAY": "600000", "OTEL_METRIC_EXPORT_INTERVAL": "600000"}
+    slow = {
+        "OTEL_BSP_SCHEDULE_DELAY": "600000",
+        "OTEL_METRIC_EXPORT_INTERVAL": "600000",
+    }
     with serve(project, env | slow, tmp_path) as server:
         server.get("/robots.txt")
         if project.answers["interface"] == "asgi":
             leave(server, 20)
         assert services.otlp.messages == []
     assert len(find_spans(services.otlp, "GET /robots.txt")) == 1
-    assert len(find_spans(services.otlp, "GET")) == (20 if project.answers["interface"] == "asgi" else 0)
-    assert not [line for line in server.process.log.splitlines() if '"ERROR"' in line or line[0] != "{"]
+    assert len(find_spans(services.otlp, "GET")) == (
+        20 if project.answers["interface"] == "asgi" else 0
+    )
+    assert not [
+        line
+        for line in server.process.log.splitlines()
+        if '"ERROR"' in line or line[0] != "{"
+    ]
     assert "http.server.request.duration" in metric_names(services.otlp)
 
 
 @every_interface("opentelemetry")
 @pytest.mark.parametrize("collector", ["refuses", "swallows"])
-def test_a_collector_that_cannot_be_reached_slows_nothing_and_fills_no_log(project, env, tmp_path, collector):
+def test_a_collector_that_cannot_be_reached_slows_nothing_and_fills_no_log(
+    project, env, tmp_path, collector
+):
     with BlackHole() as hole:
         port = hole.port if collector == "swallows" else free_port()
         often = {
@@ -329,7 +481,11 @@ def test_a_collector_that_cannot_be_reached_slows_nothing_and_fills_no_log(proje
         # Left to themselves the exporters may take half a minute each.
         assert time.monotonic() - stopping < 8
     assert server.process.returncode == 0
-    assert [line for line in server.process.log.splitlines() if "opentelemetry" in line or line[0] != "{"] == []
+    assert [
+        line
+        for line in server.process.log.splitlines()
+        if "opentelemetry" in line or line[0] != "{"
+    ] == []
 
 
 @every_interface("opentelemetry")
@@ -344,17 +500,32 @@ def test_a_trace_goes_on_in_a_task(project, env, services, tmp_path):
         "    tasks.clear_sessions.delay()\n"
         "telemetry.stop()\n"
     )
-    worker = [project.path / ".venv/bin/celery", "--app", "config.celery", "--quiet", "worker", "--concurrency=1"]
+    worker = [
+        project.path / ".venv/bin/celery",
+        "--app",
+        "config.celery",
+        "--quiet",
+        "worker",
+        "--concurrency=1",
+    ]
     environment = clean_environment() | env | {"OTEL_BSP_SCHEDULE_DELAY": "100"}
     with Process(worker, tmp_path, env=environment | {"PYTHONPATH": str(project.path)}):
         project.execute("python", "-c", program, env=env)
-        wait_until(lambda: find_spans(services.otlp, "run/core.tasks.clear_sessions"), 40, "the task's span arrives")
+        wait_until(
+            lambda: find_spans(services.otlp, "run/core.tasks.clear_sessions"),
+            40,
+            "the task's span arrives",
+        )
     [(_, own, attributes)] = find_spans(services.otlp, "own")
     assert attributes == {"items": 3}
     [(_, task, attributes)] = find_spans(services.otlp, "run/core.tasks.clear_sessions")
     assert task.trace_id == own.trace_id
     assert attributes["celery.state"] == "SUCCESS"
-    assert [span for _, span, _ in services.otlp.spans() if span.parent_span_id == task.span_id]
+    assert [
+        span
+        for _, span, _ in services.otlp.spans()
+        if span.parent_span_id == task.span_id
+    ]
 
 
 @every_interface("opentelemetry")
@@ -367,9 +538,15 @@ def test_nothing_of_it_is_loaded_without_a_collector(project, env):
         "print([name for name in sys.modules if name == 'core.telemetry'"
         " or name.startswith(('opentelemetry.exporter', 'opentelemetry.instrumentation'))])"
     )
-    without = {name: value for name, value in env.items() if not name.startswith("OTEL_")}
+    without = {
+        name: value for name, value in env.items() if not name.startswith("OTEL_")
+    }
     result = run(
-        project.path / ".venv" / "bin" / "python", "-c", program, cwd=project.path, env=clean_environment() | without
+        project.path / ".venv" / "bin" / "python",
+        "-c",
+        program,
+        cwd=project.path,
+        env=clean_environment() | without,
     )
     assert result.stdout.splitlines()[-1] == "[]"
 
@@ -378,30 +555,57 @@ def send(server, times):
     """Ask for three things, each a third of the times or once, from several clients at once."""
     paths = ["/", "/admin/", f"/made/up/{times}"] * max(1, times // 3)
     with ThreadPoolExecutor(8) as clients:
-        assert {answer.status for answer in clients.map(server.get, paths)} == {200, 302, 404}
+        assert {answer.status for answer in clients.map(server.get, paths)} == {
+            200,
+            302,
+            404,
+        }
 
 
 def leave(server, times):
     """Ask for a slow page as so many clients, who leave when all are being served."""
-    request = b"GET /slow/ HTTP/1.1\r\nHost: shop.test\r\nX-Forwarded-Proto: https\r\n\r\n"
+    request = (
+        b"GET /slow/ HTTP/1.1\r\nHost: shop.test\r\nX-Forwarded-Proto: https\r\n\r\n"
+    )
     with ExitStack() as clients:
         for _ in range(times):
-            client = clients.enter_context(socket.create_connection((HOST, int(server.url.rpartition(":")[2]))))
+            client = clients.enter_context(
+                socket.create_connection((HOST, int(server.url.rpartition(":")[2])))
+            )
             client.sendall(request)
-        wait_until(lambda: server.process.log.count("a slow request begins") == times, 20, "all are being served")
-    wait_until(lambda: server.process.log.count('"status": 499') == times, 20, "all have left")
+        wait_until(
+            lambda: server.process.log.count("a slow request begins") == times,
+            20,
+            "all are being served",
+        )
+    wait_until(
+        lambda: server.process.log.count('"status": 499') == times, 20, "all have left"
+    )
 
 
 def assert_counts(prometheus, times):
-    counts = {("home", 200): times // 3, ("admin:index", 302): times // 3, ("none", 404): times // 3}
-    for name in ("django_http_requests_total", "django_http_request_duration_seconds_count"):
+    counts = {
+        ("home", 200): times // 3,
+        ("admin:index", 302): times // 3,
+        ("none", 404): times // 3,
+    }
+    for name in (
+        "django_http_requests_total",
+        "django_http_request_duration_seconds_count",
+    ):
         for (view, status), count in counts.items():
             expression = f'{name}{{view="{view}", status="{status}", method="GET"}}'
-            wait_until(lambda e=expression, c=count: prometheus.query(e) == [c], 10, f"{expression} is {count}")
+            wait_until(
+                lambda e=expression, c=count: prometheus.query(e) == [c],
+                10,
+                f"{expression} is {count}",
+            )
 
 
 def scrape(env) -> str:
-    with urllib.request.urlopen(f"http://{HOST}:{env['METRICS_PORT']}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(
+        f"http://{HOST}:{env['METRICS_PORT']}/metrics", timeout=10
+    ) as answer:
         return answer.read().decode()
 
 
@@ -412,17 +616,28 @@ def find_folder(master: int) -> Path:
 
 
 def find_workers(master: int) -> list[int]:
-    return [int(number) for number in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+    return [
+        int(number)
+        for number in Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    ]
 
 
 def find_busy_workers(folder) -> list[int]:
     """The process ids of the workers that have answered a request."""
-    return [int(number[1]) for path in folder.iterdir() if (number := re.fullmatch(r"histogram_(\d+)\.db", path.name))]
+    return [
+        int(number[1])
+        for path in folder.iterdir()
+        if (number := re.fullmatch(r"histogram_(\d+)\.db", path.name))
+    ]
 
 
 def find_spans(otlp, name):
     """The spans that begin a trace here, or are tasks, or our own, by name."""
-    return [found for found in otlp.spans() if found[1].name == name and found[1].kind != CLIENT]
+    return [
+        found
+        for found in otlp.spans()
+        if found[1].name == name and found[1].kind != CLIENT
+    ]
 
 
 def metric_names(otlp) -> set[str]:

@@ -31,12 +31,18 @@ def test_bake_passes_its_own_tests(tmp_path, version, interface):
     project.sync()
 
     versions = [
-        run(python, "-V", cwd=tmp_path).stdout for python in (project.path / ".venv/bin/python", project.python)
+        run(python, "-V", cwd=tmp_path).stdout
+        for python in (project.path / ".venv/bin/python", project.python)
     ]
     assert versions[0] == versions[1]
-    assert re.search(r"^[1-9]\d+ passed in ", project.execute("pytest", "--quiet").stdout, re.M)
+    assert re.search(
+        r"^[1-9]\d+ passed in ", project.execute("pytest", "--quiet").stdout, re.M
+    )
 
 
 def test_python_that_cannot_be_had_is_named():
-    with pytest.raises(AssertionError, match=r"Python 3\.99 is needed and uv could not fetch one: install it"):
+    with pytest.raises(
+        AssertionError,
+        match=r"Python 3\.99 is needed and uv could not fetch one: install it",
+    ):
         find_python("3.99")

@@ -61,7 +61,11 @@ storage.connection.meta.client.meta.events.register("before-call.s3", note)
 
 @pytest.fixture(scope="module", params=STORES)
 def store(request, tmp_path_factory) -> Project:
-    project = Project.bake(tmp_path_factory.mktemp(request.param), media_storage=request.param, database="sqlite")
+    project = Project.bake(
+        tmp_path_factory.mktemp(request.param),
+        media_storage=request.param,
+        database="sqlite",
+    )
     project.sync()
     return project
 
@@ -71,7 +75,13 @@ def test_an_upload_lives_in_a_real_store(store, services):
     name = store.answers["media_storage"]
     env = production_environment(store.answers, services)
     seen = json.loads(
-        store.manage("shell", "--no-imports", "-c", LIFE.replace("PREPARE", PREPARE.get(name, "")), env=env).stdout
+        store.manage(
+            "shell",
+            "--no-imports",
+            "-c",
+            LIFE.replace("PREPARE", PREPARE.get(name, "")),
+            env=env,
+        ).stdout
     )
 
     assert (seen["first"], seen["second"], seen["sizes"]) == ("first", "second", [5, 6])
@@ -81,8 +91,16 @@ def test_an_upload_lives_in_a_real_store(store, services):
     assert seen["left"] == [False, []]
     assert SIGNATURES[name] <= set(seen["parameters"])
     if name == "s3":
-        assert (seen["signed"], seen["unsigned"], seen["shown"]) == ([200, 5], [403, 0], True)
-        assert {"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"} <= set(seen["calls"])
+        assert (seen["signed"], seen["unsigned"], seen["shown"]) == (
+            [200, 5],
+            [403, 0],
+            True,
+        )
+        assert {
+            "CreateMultipartUpload",
+            "UploadPart",
+            "CompleteMultipartUpload",
+        } <= set(seen["calls"])
     if name == "azure":
         # Azurite 3.35 cannot check the SDK's newest form of a delegated signature: it lets nobody in.
         assert (seen["unsigned"], seen["shown"]) == ([403, 0], True)

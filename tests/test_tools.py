@@ -13,7 +13,11 @@ import pytest
 from tests.bakery import TEMPLATE, Project, clean_environment, cookiecutter, run
 from tests.pythons import NEWEST, OLDEST, find_python
 
-AUTHOR = {f"GIT_{role}_{part}": "owner@example.com" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+AUTHOR = {
+    f"GIT_{role}_{part}": "owner@example.com"
+    for role in ("AUTHOR", "COMMITTER")
+    for part in ("NAME", "EMAIL")
+}
 # Git 2.25 as far as the hook can tell: no option and no setting for the first branch.
 OLD_GIT = """\
 case "$*" in
@@ -32,26 +36,43 @@ def test_old_cookiecutter_is_refused_with_a_command_for_a_newer_one(tmp_path, ve
 
     assert result.returncode == 1
     output = result.stdout + result.stderr
-    assert f"needs 2.1.1 or later, on Python 3.10 or later, and `uvx cookiecutter {TEMPLATE}` runs one" in output
+    assert (
+        f"needs 2.1.1 or later, on Python 3.10 or later, and `uvx cookiecutter {TEMPLATE}` runs one"
+        in output
+    )
     assert "ready" not in output
     assert "Traceback" not in output
     assert not (tmp_path / "out" / "my_project").exists()
 
 
-@pytest.mark.parametrize(("requirement", "python"), [("cookiecutter==2.1.1", OLDEST), ("cookiecutter", NEWEST)])
-def test_every_other_cookiecutter_makes_the_same_project(bake, tmp_path, requirement, python):
+@pytest.mark.parametrize(
+    ("requirement", "python"),
+    [("cookiecutter==2.1.1", OLDEST), ("cookiecutter", NEWEST)],
+)
+def test_every_other_cookiecutter_makes_the_same_project(
+    bake, tmp_path, requirement, python
+):
     installed = install(tmp_path, python, requirement)
 
     cookiecutter(tmp_path / "out", *on_path(installed))
 
     project, usual = Project(tmp_path / "out" / "my_project"), bake()
     assert project.files() == usual.files()
-    changed = [p for p in usual.files() if (project.path / p).read_bytes() != (usual.path / p).read_bytes()]
+    changed = [
+        p
+        for p in usual.files()
+        if (project.path / p).read_bytes() != (usual.path / p).read_bytes()
+    ]
     assert changed == [".env"]
 
 
 def test_answers_are_corrected_and_replayed_after_a_refusal(tmp_path):
-    answers = {"project_slug": "shop", "time_zone": "Nowhere", "interface": "asgi", "description": "All our goods."}
+    answers = {
+        "project_slug": "shop",
+        "time_zone": "Nowhere",
+        "interface": "asgi",
+        "description": "All our goods.",
+    }
     refused = cookiecutter(tmp_path, check=False, **answers)
     assert "time_zone 'Nowhere'" in refused.stderr
     assert 'README says under "Answering again"' in refused.stderr
@@ -61,17 +82,33 @@ def test_answers_are_corrected_and_replayed_after_a_refusal(tmp_path):
     kept["cookiecutter"]["time_zone"] = "Europe/Paris"
     replay.write_text(json.dumps(kept))
 
-    run("cookiecutter", TEMPLATE, "--replay-file", replay, cwd=tmp_path, env={"HOME": str(tmp_path)})
+    run(
+        "cookiecutter",
+        TEMPLATE,
+        "--replay-file",
+        replay,
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path)},
+    )
 
     shop = tmp_path / "shop"
     assert "Europe/Paris" in (shop / "config" / "settings" / "base.py").read_text()
     assert "All our goods." in (shop / "README.md").read_text()
     assert (shop / "config" / "asgi.py").exists()
-    section = re.search(r"### Answering again\n(.*?)\n#", (TEMPLATE / "README.md").read_text(), re.DOTALL)[1]
-    assert "uvx cookiecutter gh:ORG/REPO --replay-file ~/.cookiecutter_replay/REPO.json" in section
+    section = re.search(
+        r"### Answering again\n(.*?)\n#",
+        (TEMPLATE / "README.md").read_text(),
+        re.DOTALL,
+    )[1]
+    assert (
+        "uvx cookiecutter gh:ORG/REPO --replay-file ~/.cookiecutter_replay/REPO.json"
+        in section
+    )
 
 
-@pytest.mark.parametrize("script", ['exec {git} "$@"\n', OLD_GIT], ids=["this git", "git 2.25"])
+@pytest.mark.parametrize(
+    "script", ['exec {git} "$@"\n', OLD_GIT], ids=["this git", "git 2.25"]
+)
 def test_first_branch_is_main(tmp_path, script):
     result = cookiecutter(tmp_path, *on_path(write_git(tmp_path, script)))
 
@@ -87,8 +124,12 @@ def test_project_inside_a_repository_is_part_of_it(tmp_path):
     run("git", "add", ".", cwd=tmp_path)
 
     assert not (project.path / ".git").exists()
-    staged = set(run("git", "ls-files", "services/my_project", cwd=tmp_path).stdout.split())
-    assert staged == {f"services/my_project/{path}" for path in project.files() - {".env"}}
+    staged = set(
+        run("git", "ls-files", "services/my_project", cwd=tmp_path).stdout.split()
+    )
+    assert staged == {
+        f"services/my_project/{path}" for path in project.files() - {".env"}
+    }
 
 
 def test_what_a_failing_git_leaves_undone_is_done_by_the_readmes_commands(tmp_path):
@@ -116,9 +157,17 @@ def test_printed_steps_lock_commit_and_migrate(tmp_path):
     assert [step for step in steps[1:] if f"\n{step}\n" not in start] == []
     assert steps.pop() == "uv run manage.py runserver"
 
-    run("sh", "-ec", "\n".join(steps), cwd=tmp_path, env={"UV_PYTHON": sys.executable} | AUTHOR)
+    run(
+        "sh",
+        "-ec",
+        "\n".join(steps),
+        cwd=tmp_path,
+        env={"UV_PYTHON": sys.executable} | AUTHOR,
+    )
 
-    committed = run("git", "ls-tree", "-r", "--name-only", "HEAD", cwd=project).stdout.split()
+    committed = run(
+        "git", "ls-tree", "-r", "--name-only", "HEAD", cwd=project
+    ).stdout.split()
     assert {"uv.lock", "manage.py"} <= set(committed)
     assert ".env" not in committed
     assert run("git", "status", "--porcelain", cwd=project).stdout == ""
@@ -127,8 +176,25 @@ def test_printed_steps_lock_commit_and_migrate(tmp_path):
 
 def install(folder: Path, python: str, *requirements: str) -> Path:
     """Return the folder of the programs of a new environment."""
-    run("uv", "venv", "--quiet", "--python", find_python(python), folder / "venv", cwd=folder)
-    run("uv", "pip", "install", "--quiet", "--python", folder / "venv", *requirements, cwd=folder)
+    run(
+        "uv",
+        "venv",
+        "--quiet",
+        "--python",
+        find_python(python),
+        folder / "venv",
+        cwd=folder,
+    )
+    run(
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        folder / "venv",
+        *requirements,
+        cwd=folder,
+    )
     return folder / "venv" / "bin"
 
 
@@ -148,4 +214,6 @@ def write_git(folder: Path, script: str) -> Path:
 
 def read_start(project: Path) -> str:
     """Return the section "Start" of a project's README."""
-    return re.search(r"## Start\n(.*?)\n## ", (project / "README.md").read_text(), re.DOTALL)[1]
+    return re.search(
+        r"## Start\n(.*?)\n## ", (project / "README.md").read_text(), re.DOTALL
+    )[1]

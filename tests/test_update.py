@@ -18,13 +18,19 @@ OWNERS_LINE = "# Changed by the owner.\n"
 
 
 @pytest.mark.parametrize("way", ["create", "link"])
-def test_update_brings_every_change_and_keeps_nine_edited_files(template, tmp_path, way):
+def test_update_brings_every_change_and_keeps_nine_edited_files(
+    template, tmp_path, way
+):
     project = make_old_project(template, tmp_path, way)
     fresh = Project.bake(tmp_path / "fresh")
-    expected = {path: (fresh.path / path).read_bytes() for path in fresh.files() - {".env"}}
+    expected = {
+        path: (fresh.path / path).read_bytes() for path in fresh.files() - {".env"}
+    }
     edited = {}
     for path in choose_files(project, fresh)[:9]:
-        text, edited[path] = edit_both(*(read(either, path) for either in (project, fresh)))
+        text, edited[path] = edit_both(
+            *(read(either, path) for either in (project, fresh))
+        )
         (project.path / path).write_text(text, encoding="utf-8")
     assert len(edited) == 9
     add_the_readmes_lines(project)
@@ -38,17 +44,27 @@ def test_update_brings_every_change_and_keeps_nine_edited_files(template, tmp_pa
     assert ".rej" not in update.stdout
     assert project.files() == fresh.files() | {".cruft.json"}
     assert {path: read(project, path) for path in edited} == edited
-    assert [path for path in expected.keys() - edited if (project.path / path).read_bytes() != expected[path]] == []
+    assert [
+        path
+        for path in expected.keys() - edited
+        if (project.path / path).read_bytes() != expected[path]
+    ] == []
     assert env.read_text() == secrets
     assert stat.S_IMODE(env.stat().st_mode) == 0o600
     run("git", "diff", "--check", cwd=project.path)
     shown = cruft(tmp_path, "diff", cwd=project.path).stdout
     assert OWNERS_LINE in shown
-    assert [line for line in secrets.splitlines() if "=" in line and line[0] != "#" and line in shown] == []
+    assert [
+        line
+        for line in secrets.splitlines()
+        if "=" in line and line[0] != "#" and line in shown
+    ] == []
     assert "SUCCESS" in cruft(tmp_path, "check", cwd=project.path).stdout
 
 
-def test_change_that_meets_the_owners_is_marked_and_found_by_the_readmes_command(template, tmp_path):
+def test_change_that_meets_the_owners_is_marked_and_found_by_the_readmes_command(
+    template, tmp_path
+):
     project = make_old_project(template, tmp_path, "create")
     fresh = Project.bake(tmp_path / "fresh")
     path, line = next(
@@ -56,7 +72,9 @@ def test_change_that_meets_the_owners_is_marked_and_found_by_the_readmes_command
         for path in choose_files(project, fresh)
         for line in find_replaced_lines(read(project, path), read(fresh, path))
     )
-    (project.path / path).write_text(read(project, path).replace(line, OWNERS_LINE, 1), encoding="utf-8")
+    (project.path / path).write_text(
+        read(project, path).replace(line, OWNERS_LINE, 1), encoding="utf-8"
+    )
     add_the_readmes_lines(project)
     commit(project.path)
 
@@ -64,7 +82,9 @@ def test_change_that_meets_the_owners_is_marked_and_found_by_the_readmes_command
 
     assert f"'{path}' with conflicts" in update.stderr
     assert re.search(
-        rf"^<<<<<<< .*\n(?:.*\n)*?{OWNERS_LINE}(?:.*\n)*?=======\n(?:.*\n)*?>>>>>>> ", read(project, path), re.M
+        rf"^<<<<<<< .*\n(?:.*\n)*?{OWNERS_LINE}(?:.*\n)*?=======\n(?:.*\n)*?>>>>>>> ",
+        read(project, path),
+        re.M,
     )
     check = run("git", "diff", "--check", cwd=project.path, check=False)
     assert check.returncode
@@ -72,18 +92,26 @@ def test_change_that_meets_the_owners_is_marked_and_found_by_the_readmes_command
     assert not list(project.path.rglob("*.rej"))
 
 
-def test_update_across_a_change_of_the_hook_is_silent_and_needs_no_preparation(template, tmp_path):
+def test_update_across_a_change_of_the_hook_is_silent_and_needs_no_preparation(
+    template, tmp_path
+):
     later = tmp_path / "later"
     run("git", "clone", "--quiet", template, later, cwd=tmp_path)
-    created = cruft(tmp_path, "create", later, "--no-input", "--output-dir", tmp_path, cwd=tmp_path)
+    created = cruft(
+        tmp_path, "create", later, "--no-input", "--output-dir", tmp_path, cwd=tmp_path
+    )
     assert created.stdout.count("is ready. Next:") == 1
     project = Project(tmp_path / "my_project")
     commit(project.path)
     hook = later / "hooks" / "post_gen_project.py"
     text = hook.read_text(encoding="utf-8")
     assert "refs/heads/main" in text
-    hook.write_text(text.replace("refs/heads/main", "refs/heads/trunk"), encoding="utf-8")
-    with (later / "{{cookiecutter.project_slug}}" / "manage.py").open("a", encoding="utf-8") as file:
+    hook.write_text(
+        text.replace("refs/heads/main", "refs/heads/trunk"), encoding="utf-8"
+    )
+    with (later / "{{cookiecutter.project_slug}}" / "manage.py").open(
+        "a", encoding="utf-8"
+    ) as file:
         file.write(OWNERS_LINE)
     commit(later)
     assert cruft(tmp_path, "check", cwd=project.path, check=False).returncode
@@ -91,9 +119,16 @@ def test_update_across_a_change_of_the_hook_is_silent_and_needs_no_preparation(t
 
     update = cruft(tmp_path, "update", "--skip-apply-ask", cwd=project.path)
 
-    assert update.stdout.splitlines() == ["Good work! Project's cruft has been updated and is as clean as possible!"]
+    assert update.stdout.splitlines() == [
+        "Good work! Project's cruft has been updated and is as clean as possible!"
+    ]
     assert read(project, "manage.py").endswith(OWNERS_LINE)
-    assert run("git", "status", "--short", cwd=project.path).stdout.split() == ["M", ".cruft.json", "M", "manage.py"]
+    assert run("git", "status", "--short", cwd=project.path).stdout.split() == [
+        "M",
+        ".cruft.json",
+        "M",
+        "manage.py",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +136,22 @@ def template(tmp_path_factory) -> Path:
     """A repository with the history of this one, whose last commit is what the work tree holds."""
     repository = tmp_path_factory.mktemp("history") / "template"
     run("git", "clone", "--quiet", TEMPLATE, repository, cwd=TEMPLATE)
-    known = run("git", "cat-file", "-e", f"{BASE}^{{commit}}", cwd=repository, check=False)
-    assert known.returncode == 0, "This clone has no history. Fetch it with: git fetch --unshallow"
+    known = run(
+        "git", "cat-file", "-e", f"{BASE}^{{commit}}", cwd=repository, check=False
+    )
+    assert known.returncode == 0, (
+        "This clone has no history. Fetch it with: git fetch --unshallow"
+    )
     run("git", "rm", "-r", "--quiet", ".", cwd=repository)
-    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=TEMPLATE).stdout
+    listed = run(
+        "git",
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        cwd=TEMPLATE,
+    ).stdout
     for path in listed.rstrip("\0").split("\0"):
         if (TEMPLATE / path).exists():
             (repository / path).parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +164,17 @@ def make_old_project(template: Path, folder: Path, way: str) -> Project:
     """A project of BASE that is committed and known to cruft, as the README says for each way."""
     project = Project(folder / "my_project")
     if way == "create":
-        cruft(folder, "create", template, "--checkout", BASE, "--no-input", "--output-dir", folder, cwd=folder)
+        cruft(
+            folder,
+            "create",
+            template,
+            "--checkout",
+            BASE,
+            "--no-input",
+            "--output-dir",
+            folder,
+            cwd=folder,
+        )
         commit(project.path)
     else:
         run(
@@ -130,7 +187,15 @@ def make_old_project(template: Path, folder: Path, way: str) -> Project:
             env={"HOME": str(folder)},
         )
         commit(project.path)
-        cruft(folder, "link", template, "--checkout", BASE, cwd=project.path, input="\n" * 50)
+        cruft(
+            folder,
+            "link",
+            template,
+            "--checkout",
+            BASE,
+            cwd=project.path,
+            input="\n" * 50,
+        )
         commit(project.path)
     return project
 
@@ -142,13 +207,23 @@ def add_the_readmes_lines(project: Project) -> None:
     place = "[tool.uv]\npackage = false\n"
     text = read(project, "pyproject.toml")
     assert text.count(place) == 1
-    (project.path / "pyproject.toml").write_text(text.replace(place, f"{place}\n{lines}\n"), encoding="utf-8")
+    (project.path / "pyproject.toml").write_text(
+        text.replace(place, f"{place}\n{lines}\n"), encoding="utf-8"
+    )
 
 
 def choose_files(project: Project, fresh: Project) -> list[str]:
     """The text files that an owner can edit out of the template's way, those that the template has changed first."""
-    both = sorted(path for path in project.files() & fresh.files() - {".env"} if not path.endswith(".ico"))
-    roomy = [path for path in both if find_common_part(read(project, path), read(fresh, path)).size >= 8]
+    both = sorted(
+        path
+        for path in project.files() & fresh.files() - {".env"}
+        if not path.endswith(".ico")
+    )
+    roomy = [
+        path
+        for path in both
+        if find_common_part(read(project, path), read(fresh, path)).size >= 8
+    ]
     return sorted(roomy, key=lambda path: read(project, path) == read(fresh, path))
 
 
@@ -165,7 +240,9 @@ def edit_both(old: str, new: str) -> tuple[str, str]:
 
 def find_common_part(old: str, new: str) -> Match:
     """Where the longest run of equal lines begins in both texts, and how many there are."""
-    return SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False).find_longest_match()
+    return SequenceMatcher(
+        None, old.splitlines(), new.splitlines(), autojunk=False
+    ).find_longest_match()
 
 
 def find_replaced_lines(old: str, new: str) -> list[str]:
@@ -183,7 +260,16 @@ def read(project: Project, path: str) -> str:
 def commit(repository: Path) -> None:
     author = ("-c", "user.name=Owner", "-c", "user.email=owner@example.com")
     run("git", "add", "--all", cwd=repository)
-    run("git", *author, "commit", "--quiet", "--allow-empty", "--message", "Change", cwd=repository)
+    run(
+        "git",
+        *author,
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "--message",
+        "Change",
+        cwd=repository,
+    )
 
 
 def cruft(home: Path, *arguments: str | Path, cwd: Path, **options):

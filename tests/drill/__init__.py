@@ -5,8 +5,13 @@ import pytest
 
 def _projects(*names: str):
     # One worker of the test run keeps the projects of an interface, and the servers that a drill may stop, to itself.
-    groups = {name: pytest.mark.xdist_group(f"drill {name.partition(' ')[0]}") for name in names}
-    params = [pytest.param(name, id=name, marks=group) for name, group in groups.items()]
+    groups = {
+        name: pytest.mark.xdist_group(f"drill {name.partition(' ')[0]}")
+        for name in names
+    }
+    params = [
+        pytest.param(name, id=name, marks=group) for name, group in groups.items()
+    ]
     return pytest.mark.parametrize("project", params, indirect=True, scope="session")
 
 

@@ -26,8 +26,14 @@ class Browser:
 
     def submit(self, path: str, **fields: str) -> Answer:
         """Fill in the form of a page and send it to the same address."""
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.get(path).text)[1]
-        return self._ask(path, {"csrfmiddlewaretoken": token} | fields, {"Origin": "https://shop.test"})
+        token = re.search(
+            r'name="csrfmiddlewaretoken" value="([^"]+)"', self.get(path).text
+        )[1]
+        return self._ask(
+            path,
+            {"csrfmiddlewaretoken": token} | fields,
+            {"Origin": "https://shop.test"},
+        )
 
     def log_in(self, username: str, password: str) -> int:
         """The status of the answer: 302 lets in, 200 shows the form again, 429 is locked out."""
@@ -36,12 +42,16 @@ class Browser:
     def is_logged_in(self) -> bool:
         return self.get("/admin/").status == 200
 
-    def _ask(self, path: str, fields: dict[str, str] | None, headers: dict[str, str]) -> Answer:
+    def _ask(
+        self, path: str, fields: dict[str, str] | None, headers: dict[str, str]
+    ) -> Answer:
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         request = urllib.request.Request(
             self.instance.server.url + path,
             data=None if fields is None else urllib.parse.urlencode(fields).encode(),
-            headers=PUBLIC | {"X-Forwarded-For": self.address, "Cookie": cookies} | headers,
+            headers=PUBLIC
+            | {"X-Forwarded-For": self.address, "Cookie": cookies}
+            | headers,
         )
         try:
             with self.instance.server.opener.open(request, timeout=15) as response:
@@ -49,5 +59,7 @@ class Browser:
         except urllib.error.HTTPError as error:
             answer = Answer(error)
         for line in answer.headers.get_all("Set-Cookie", []):
-            self.cookies |= {name: morsel.value for name, morsel in SimpleCookie(line).items()}
+            self.cookies |= {
+                name: morsel.value for name, morsel in SimpleCookie(line).items()
+            }
         return answer

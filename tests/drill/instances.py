@@ -22,7 +22,9 @@ PUBLIC = {"Host": "shop.test", "X-Forwarded-Proto": "https"}
 class Instance:
     """`python -m config.serve` with a port and a drain file of its own."""
 
-    def __init__(self, project: Project, env: dict[str, str], folder: Path, *, workers: int = 2) -> None:
+    def __init__(
+        self, project: Project, env: dict[str, str], folder: Path, *, workers: int = 2
+    ) -> None:
         self.project = project
         self.folder = folder
         self.count = workers
@@ -30,9 +32,16 @@ class Instance:
         self.drain_file = folder / "draining"
         self.env = (
             clean_environment()
-            | {"PYTHONWARNINGS": "error::DeprecationWarning", "WEB_CONCURRENCY": str(self.count)}
+            | {
+                "PYTHONWARNINGS": "error::DeprecationWarning",
+                "WEB_CONCURRENCY": str(self.count),
+            }
             | env
-            | {"HOST": "127.0.0.1", "PORT": str(self.port), "DRAIN_FILE": str(self.drain_file)}
+            | {
+                "HOST": "127.0.0.1",
+                "PORT": str(self.port),
+                "DRAIN_FILE": str(self.drain_file),
+            }
         )
         self.process: Process | None = None
 
@@ -42,10 +51,15 @@ class Instance:
         command = [self.project.path / ".venv" / "bin" / "python", "-m", "config.serve"]
         # The folder of the process is the project's, that of its log the instance's.
         self.process = Process(
-            ["env", f"--chdir={self.project.path}", *command], self.folder, name="server", env=self.env
+            ["env", f"--chdir={self.project.path}", *command],
+            self.folder,
+            name="server",
+            env=self.env,
         )
         self.server = Server(self.process, self.port)
-        self.process.wait_for(lambda: len(self.workers) == self.count, 30, "the workers to start")
+        self.process.wait_for(
+            lambda: len(self.workers) == self.count, 30, "the workers to start"
+        )
         self.process.wait_for(self.server.is_live, 30, "the instance to answer")
 
     def get(self, path: str, **headers: str) -> Answer:
@@ -83,7 +97,9 @@ class Instance:
     def workers(self) -> list[int]:
         """The ids of the worker processes."""
         assert self.process
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        children = Path(
+            f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        ).read_text()
         return [int(pid) for pid in children.split()]
 
     def memory_mib(self) -> float:
@@ -92,7 +108,11 @@ class Instance:
         kib = 0
         for pid in [self.process.pid, *self.workers]:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            kib += int(next(line for line in rollup.splitlines() if line.startswith("Pss:")).split()[1])
+            kib += int(
+                next(
+                    line for line in rollup.splitlines() if line.startswith("Pss:")
+                ).split()[1]
+            )
         return kib / 1024
 
 
@@ -111,11 +131,15 @@ class Load:
     keeps_connections: bool = True
     tls: bool = False  # which a proxy speaks
     answers: Counter[int] = field(default_factory=Counter)
-    failures: list[tuple[float, str]] = field(default_factory=list)  # when (time.monotonic), and what
+    failures: list[tuple[float, str]] = field(
+        default_factory=list
+    )  # when (time.monotonic), and what
 
     def __enter__(self) -> Self:
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(self.clients)]
+        self._threads = [
+            threading.Thread(target=self._ask, daemon=True) for _ in range(self.clients)
+        ]
         for thread in self._threads:
             thread.start()
         return self
@@ -127,12 +151,18 @@ class Load:
 
     @property
     def requests(self) -> int:
-        return sum(self.answers.values()) + sum(kind.startswith("no answer") for _, kind in self.failures)
+        return sum(self.answers.values()) + sum(
+            kind.startswith("no answer") for _, kind in self.failures
+        )
 
     def wait_for(self, requests: int, timeout: float = 60) -> None:
         """Return when so many more requests have been answered."""
         goal = sum(self.answers.values()) + requests
-        wait_until(lambda: sum(self.answers.values()) >= goal, timeout, f"{requests} answers under load")
+        wait_until(
+            lambda: sum(self.answers.values()) >= goal,
+            timeout,
+            f"{requests} answers under load",
+        )
 
     def failures_since(self, moment: float) -> list[tuple[float, str]]:
         return [failure for failure in self.failures if failure[0] >= moment]
@@ -142,7 +172,12 @@ class Load:
         while not self._over.is_set():
             started = time.monotonic()
             try:
-                connection.request("GET" if self.body is None else "POST", self.path, self.body, headers=PUBLIC)
+                connection.request(
+                    "GET" if self.body is None else "POST",
+                    self.path,
+                    self.body,
+                    headers=PUBLIC,
+                )
                 response = connection.getresponse()
                 response.read()
                 if not self.keeps_connections:
@@ -159,17 +194,23 @@ class Load:
         connection.close()
 
 
-def client(port: int, *, tls: bool = False, timeout: float = 10) -> http.client.HTTPConnection:
+def client(
+    port: int, *, tls: bool = False, timeout: float = 10
+) -> http.client.HTTPConnection:
     """A client of an instance, or of a proxy, which speaks TLS."""
     if tls:
-        return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=ANY_CERTIFICATE)
+        return http.client.HTTPSConnection(
+            "127.0.0.1", port, timeout=timeout, context=ANY_CERTIFICATE
+        )
     return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 
 
 def descendants(pid: int) -> list[int]:
     """The ids of a process's children and their children."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [found for child in children for found in (int(child), *descendants(int(child)))]
+    return [
+        found for child in children for found in (int(child), *descendants(int(child)))
+    ]
 
 
 def kill(pid: int) -> None:

@@ -19,12 +19,20 @@ PROBES = 40
 @every_interface_and_server
 def test_readiness_answers_in_a_black_hole(project, env, start, report):
     with BlackHole() as hole:
-        report(drill(start(project, env | {"DATABASE_URL": lead_into(hole, env)}, workers=1)))
+        report(
+            drill(
+                start(project, env | {"DATABASE_URL": lead_into(hole, env)}, workers=1)
+            )
+        )
 
 
 @only_wsgi
-def test_readiness_that_waits_for_the_database_is_noticed(project, env, start, break_promise):
-    broken = break_promise("core/health.py", "DEADLINE_S = 1.0, 1.5", "DEADLINE_S = 1.0, 3.0")
+def test_readiness_that_waits_for_the_database_is_noticed(
+    project, env, start, break_promise
+):
+    broken = break_promise(
+        "core/health.py", "DEADLINE_S = 1.0, 1.5", "DEADLINE_S = 1.0, 3.0"
+    )
     with BlackHole() as hole, pytest.raises(AssertionError, match="waited"):
         drill(start(broken, env | {"DATABASE_URL": lead_into(hole, env)}, workers=1))
 
@@ -37,7 +45,9 @@ def drill(instance) -> str:
         assert instance.get("/").status == 200
         page_took = time.monotonic() - page
     assert max(first, *waits) < 2, f"a probe waited for {max(first, *waits):.1f} s"
-    assert page_took < 1, f"a page waited for {page_took:.1f} s: the workers are used up"
+    assert page_took < 1, (
+        f"a page waited for {page_took:.1f} s: the workers are used up"
+    )
     return f"first answer after {first:.1f} s, {PROBES} at once after {statistics.median(waits):.2f} s (median)"
 
 
@@ -52,4 +62,6 @@ def timed_probe(instance) -> float:
 
 
 def lead_into(hole: BlackHole, env: dict[str, str]) -> str:
-    return re.sub(r"@127\.0\.0\.1:\d+/", f"@127.0.0.1:{hole.port}/", env["DATABASE_URL"])
+    return re.sub(
+        r"@127\.0\.0\.1:\d+/", f"@127.0.0.1:{hole.port}/", env["DATABASE_URL"]
+    )

@@ -14,24 +14,37 @@ from tests.drill.instances import Load
 CLIENTS = 64
 SECONDS = 20
 WORKERS = 2
-ALLOWED = {"wsgi": 5, "asgi": 10}  # a worker, by default: one for each thread and the readiness check; a pool of ten
+ALLOWED = {
+    "wsgi": 5,
+    "asgi": 10,
+}  # a worker, by default: one for each thread and the readiness check; a pool of ten
 
 
 @both_interfaces
 def test_no_more_connections_than_are_allowed(project, env, start, services, report):
-    report(drill(start(project, env, workers=WORKERS), services.postgresql, env, SECONDS))
+    report(
+        drill(start(project, env, workers=WORKERS), services.postgresql, env, SECONDS)
+    )
 
 
 @only_wsgi
 def test_more_threads_are_noticed(project, env, start, services, break_promise):
-    broken = break_promise("gunicorn.conf.py", "threads = server.THREADS", "threads = server.THREADS * 9")
+    broken = break_promise(
+        "gunicorn.conf.py", "threads = server.THREADS", "threads = server.THREADS * 9"
+    )
     with pytest.raises(AssertionError, match="connections"):
         drill(start(broken, env, workers=WORKERS), services.postgresql, env, 5)
 
 
 @only_asgi
-def test_a_connection_for_each_request_is_noticed(project, env, start, services, break_promise):
-    broken = break_promise("config/databases.py", '"max_size": pool_max_size', '"max_size": pool_max_size * 9')
+def test_a_connection_for_each_request_is_noticed(
+    project, env, start, services, break_promise
+):
+    broken = break_promise(
+        "config/databases.py",
+        '"max_size": pool_max_size',
+        '"max_size": pool_max_size * 9',
+    )
     with pytest.raises(AssertionError, match="connections"):
         drill(start(broken, env, workers=WORKERS), services.postgresql, env, 5)
 

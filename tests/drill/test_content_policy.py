@@ -15,7 +15,9 @@ from tests.drill import both_interfaces, only_wsgi
 from tests.drill.conftest import ADMIN
 from tests.services import Caddy
 
-STATUS_OF_THE_DOCUMENT = re.compile(r"Failed to load resource: the server responded with a status of [45]\d\d \(.*\)")
+STATUS_OF_THE_DOCUMENT = re.compile(
+    r"Failed to load resource: the server responded with a status of [45]\d\d \(.*\)"
+)
 # Before the page's own scripts: what the policy blocks is told on the console, with what it was.
 LISTEN = """document.addEventListener("securitypolicyviolation",
     event => console.error("blocked", event.violatedDirective, event.blockedURI))"""
@@ -29,7 +31,11 @@ def test_pages_in_a_browser(project, env, start, page, report, tmp_path):
 
 @only_wsgi
 def test_inline_style_is_noticed(project, env, start, page, break_promise, tmp_path):
-    broken = break_promise("templates/error.html", '<p class="lead">', '<p class="lead" style="color: red">')
+    broken = break_promise(
+        "templates/error.html",
+        '<p class="lead">',
+        '<p class="lead" style="color: red">',
+    )
     with (
         Caddy(tmp_path / "caddy", project.path, start(broken, env).port) as caddy,
         pytest.raises(AssertionError, match=r"404: .* inline style"),
@@ -52,7 +58,9 @@ class Visit:
         self.page.add_init_script(LISTEN)
 
     def hear(self, message: ConsoleMessage) -> None:
-        is_document = message.location["url"].partition("#")[0] == self.page.url.partition("#")[0]
+        is_document = (
+            message.location["url"].partition("#")[0] == self.page.url.partition("#")[0]
+        )
         if message.type in ("error", "warning") and not (
             is_document and STATUS_OF_THE_DOCUMENT.fullmatch(message.text)
         ):
@@ -95,7 +103,9 @@ def drill(page: Page, site: str) -> str:
     page.fill("#id_password", password)
     visit.send("admin", "[type=submit]")
     visit.open("change list", f"{site}/admin/users/user/")
-    visit.open("filtered change list", f"{site}/admin/users/user/?is_staff__exact=1&q=ro")
+    visit.open(
+        "filtered change list", f"{site}/admin/users/user/?is_staff__exact=1&q=ro"
+    )
     visit.open("add form", f"{site}/admin/users/user/add/")
     visit.open("change list", f"{site}/admin/users/user/")
     page.click("#result_list tbody th a")
@@ -122,6 +132,8 @@ def drill(page: Page, site: str) -> str:
     for attempt in range(1, 6):
         page.fill("#id_username", nobody)
         page.fill("#id_password", "a guess")
-        visit.send(f"wrong password {attempt}", "[type=submit]", 200 if attempt < 5 else 429)
+        visit.send(
+            f"wrong password {attempt}", "[type=submit]", 200 if attempt < 5 else 429
+        )
     assert not visit.complaints, "\n".join(visit.complaints)
     return f"{len(visit.seen)} pages, 0 violations, 0 errors on the console"

@@ -22,9 +22,13 @@ def test_a_killed_worker_is_replaced(project, env, start, report):
 
 
 @only_wsgi
-def test_a_server_that_ends_with_its_worker_is_noticed(project, env, start, break_promise):
+def test_a_server_that_ends_with_its_worker_is_noticed(
+    project, env, start, break_promise
+):
     ends = "\n\ndef child_exit(server, worker):\n    server.halt(exit_status=1)\n"
-    broken = break_promise("gunicorn.conf.py", "preload_app = True\n", "preload_app = True\n" + ends)
+    broken = break_promise(
+        "gunicorn.conf.py", "preload_app = True\n", "preload_app = True\n" + ends
+    )
     with pytest.raises(AssertionError, match="did not go on"):
         drill(start(broken, env, workers=WORKERS))
 
@@ -38,7 +42,11 @@ def drill(instance) -> str:
         killed = time.monotonic()
         kill(before[0])
         try:
-            wait_until(lambda: len(set(instance.workers) - set(before)) == 1, 10, "a new worker")
+            wait_until(
+                lambda: len(set(instance.workers) - set(before)) == 1,
+                10,
+                "a new worker",
+            )
             replaced = time.monotonic() - killed
             load.wait_for(REQUESTS)
         except (TimeoutError, OSError) as error:

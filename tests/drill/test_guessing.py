@@ -27,10 +27,17 @@ def test_guessing_is_locked_out(project, env, start, tmp_path, report):
 
 
 @only_wsgi
-def test_attempts_that_the_cache_counts_are_noticed(project, env, start, tmp_path, break_promise):
+def test_attempts_that_the_cache_counts_are_noticed(
+    project, env, start, tmp_path, break_promise
+):
     handler = "axes.handlers.cache.AxesCacheHandler"
-    broken = break_promise("config/settings/base.py", "core.guessing.GuessingHandler", handler)
-    with Redis(tmp_path / "cache") as cache, pytest.raises(AssertionError, match="alan was not locked out"):
+    broken = break_promise(
+        "config/settings/base.py", "core.guessing.GuessingHandler", handler
+    )
+    with (
+        Redis(tmp_path / "cache") as cache,
+        pytest.raises(AssertionError, match="alan was not locked out"),
+    ):
         drill(broken, env | {"CACHE_URL": cache.url}, start, cache)
 
 
@@ -57,4 +64,6 @@ def guess(name: str, instances: list, meanwhile=lambda: None) -> None:
     for instance in instances:
         guesser.instance = instance
         assert guesser.log_in(name, PASSWORD) == 429, f"{name} was let in"
-        assert Browser(instance).log_in(name, PASSWORD) == 302, f"{name} was locked out from elsewhere"
+        assert Browser(instance).log_in(name, PASSWORD) == 302, (
+            f"{name} was locked out from elsewhere"
+        )

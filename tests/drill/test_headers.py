@@ -17,7 +17,14 @@ from tests.services import NotInstalledError, Process
 from tests.services.caddy import run_caddy
 from tests.services.process import find_program, run
 
-OBSERVATORY = TEMPLATE / "build" / "observatory" / "node_modules" / "@mdn" / "mdn-http-observatory"
+OBSERVATORY = (
+    TEMPLATE
+    / "build"
+    / "observatory"
+    / "node_modules"
+    / "@mdn"
+    / "mdn-http-observatory"
+)
 
 OUTSIDE = """
 {{
@@ -63,7 +70,9 @@ def test_grade_before_the_duration_of_hsts_is_raised(project, env, start, tmp_pa
 @only_wsgi
 def test_inline_scripts_are_noticed(project, env, start, break_promise, tmp_path):
     broken = break_promise(
-        "config/settings/base.py", '"script-src": [CSP.SELF, CSP.NONCE]', '"script-src": [CSP.SELF, CSP.UNSAFE_INLINE]'
+        "config/settings/base.py",
+        '"script-src": [CSP.SELF, CSP.NONCE]',
+        '"script-src": [CSP.SELF, CSP.UNSAFE_INLINE]',
     )
     with pytest.raises(AssertionError, match="content-security-policy"):
         drill(start(broken, env | RAMPED_UP), tmp_path / "scan")
@@ -86,7 +95,9 @@ def observe(instance, folder: Path) -> dict:
     for place in (inside, outside):
         place.mkdir(parents=True)
     socket = outside / "socket"
-    (outside / "Caddyfile").write_text(OUTSIDE.format(socket=socket, port=instance.port))
+    (outside / "Caddyfile").write_text(
+        OUTSIDE.format(socket=socket, port=instance.port)
+    )
     (folder / "hosts").write_text("127.0.0.1 localhost shop.test\n")
     caddy = run_caddy(
         instance.project.path / "deploy" / "caddy" / "Caddyfile",
@@ -103,13 +114,32 @@ def observe(instance, folder: Path) -> dict:
         node=find_program("node", "nodejs"),
         scanner=find_scanner(),
     )
-    with Process(run_caddy(outside / "Caddyfile", outside), outside, name="caddy") as way:
+    with Process(
+        run_caddy(outside / "Caddyfile", outside), outside, name="caddy"
+    ) as way:
         way.wait_for(socket.exists, 10, "the way into the other network")
-        namespaces = ["--net", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
-        return json.loads(run([find_program("unshare", "util-linux"), *namespaces, "sh", "-c", script], timeout=60))
+        namespaces = [
+            "--net",
+            "--mount",
+            *([] if os.geteuid() == 0 else ["--map-root-user"]),
+        ]
+        return json.loads(
+            run(
+                [
+                    find_program("unshare", "util-linux"),
+                    *namespaces,
+                    "sh",
+                    "-c",
+                    script,
+                ],
+                timeout=60,
+            )
+        )
 
 
 def find_scanner() -> Path:
     if not OBSERVATORY.exists():
-        raise NotInstalledError("the HTTP Observatory is not installed: scripts/servers does it")
+        raise NotInstalledError(
+            "the HTTP Observatory is not installed: scripts/servers does it"
+        )
     return OBSERVATORY / "src" / "scan.js"

@@ -54,7 +54,9 @@ class Answer:
 
 @both_interfaces
 def test_hostile_inputs_are_refused(project, env, start, report, tmp_path):
-    token = project.manage("shell", "--no-imports", "-c", ISSUE_TOKEN, env=env).stdout.strip()
+    token = project.manage(
+        "shell", "--no-imports", "-c", ISSUE_TOKEN, env=env
+    ).stdout.strip()
     instance = start(project, env)
     with (
         Caddy(tmp_path / "caddy", project.path, instance.port) as caddy,
@@ -73,15 +75,21 @@ def test_any_host_is_noticed(project, env, start, break_promise, tmp_path):
     instance = start(broken, env)
     with (
         Nginx(tmp_path / "nginx", project.path, instance.port) as nginx,
-        pytest.raises(AssertionError, match=r"host evil\.test through Nginx: status 200"),
+        pytest.raises(
+            AssertionError, match=r"host evil\.test through Nginx: status 200"
+        ),
     ):
         drill(instance, [nginx], [*hosts()])
 
 
 @only_wsgi
-def test_addresses_that_clients_make_up_are_noticed(project, env, start, break_promise, tmp_path):
+def test_addresses_that_clients_make_up_are_noticed(
+    project, env, start, break_promise, tmp_path
+):
     broken = break_promise(
-        "deploy/nginx/default.conf", "X-Forwarded-For $remote_addr", "X-Forwarded-For $proxy_add_x_forwarded_for"
+        "deploy/nginx/default.conf",
+        "X-Forwarded-For $remote_addr",
+        "X-Forwarded-For $proxy_add_x_forwarded_for",
     )
     instance = start(project, env)
     with (
@@ -92,12 +100,17 @@ def test_addresses_that_clients_make_up_are_noticed(project, env, start, break_p
 
 
 @only_wsgi
-def test_types_that_nobody_can_read_are_noticed(project, env, start, break_promise, tmp_path):
+def test_types_that_nobody_can_read_are_noticed(
+    project, env, start, break_promise, tmp_path
+):
     broken = break_promise("deploy/caddy/Caddyfile", "error @unreadable 415", "")
     instance = start(project, env)
     with (
         Caddy(tmp_path / "caddy", broken.path, instance.port) as caddy,
-        pytest.raises(AssertionError, match="charset in an unknown encoding through Caddy: status 500"),
+        pytest.raises(
+            AssertionError,
+            match="charset in an unknown encoding through Caddy: status 500",
+        ),
     ):
         drill(instance, [caddy], [*forms()])
 
@@ -118,7 +131,9 @@ def drill(instance, proxies: list[Proxy], inputs: list[Hostile]) -> str:
     with ThreadPoolExecutor(len(proxies)) as pool:
         networks = [f"127.{number + 1}" for number in range(len(proxies))]
         problems = [
-            problem for found in pool.map(send_all, proxies, networks, [inputs] * len(proxies)) for problem in found
+            problem
+            for found in pool.map(send_all, proxies, networks, [inputs] * len(proxies))
+            for problem in found
         ]
     log = instance.process.log[seen:]
     lines = [line for line in log.splitlines() if '"core.health"' not in line]
@@ -140,17 +155,32 @@ def send_all(proxy: Proxy, network: str, inputs: list[Hostile]) -> list[str]:
     for number, hostile in enumerate(inputs):
         answer = ask(proxy, hostile.raw, address(network, number), plain=hostile.plain)
         location = answer.headers.get("location", "")
-        if answer.status not in hostile.statuses or not urljoin(SITE, location).startswith(SITE):
-            problems.append(f"{hostile.name} through {proxy.name}: status {answer.status} {location}".rstrip())
+        if answer.status not in hostile.statuses or not urljoin(
+            SITE, location
+        ).startswith(SITE):
+            problems.append(
+                f"{hostile.name} through {proxy.name}: status {answer.status} {location}".rstrip()
+            )
         if answer.status == 200 and "evil" in answer.body:
-            problems.append(f"{hostile.name} through {proxy.name}: a page that repeats it")
-    heard = json.loads(ask(proxy, request("POST", "/drill/heard/", b"a=b", **FORGED)).body)
+            problems.append(
+                f"{hostile.name} through {proxy.name}: a page that repeats it"
+            )
+    heard = json.loads(
+        ask(proxy, request("POST", "/drill/heard/", b"a=b", **FORGED)).body
+    )
     heard = {name.lower(): value for name, value in heard.items()}
-    said = {name: heard.get(name) for name in ("host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")}
-    if said != dict(zip(said, ("shop.test", "127.0.0.1", "shop.test", "https"), strict=True)):
+    said = {
+        name: heard.get(name)
+        for name in ("host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
+    }
+    if said != dict(
+        zip(said, ("shop.test", "127.0.0.1", "shop.test", "https"), strict=True)
+    ):
         problems.append(f"{proxy.name} hands on {said}")
     forged = {name.lower() for name in FORGED} & heard.keys()
-    problems += [f"{proxy.name} hands on {name}" for name in forged if "evil" in heard[name]]
+    problems += [
+        f"{proxy.name} hands on {name}" for name in forged if "evil" in heard[name]
+    ]
     return problems
 
 
@@ -162,15 +192,26 @@ def look_at(lines: list[str], names: dict[str, str]) -> Iterator[str]:
             entries.append(json.loads(line) | {"length": len(line)})
         except ValueError:
             yield f"a line that is not JSON: {line[:200]}"
-    addresses = {entry["request_id"]: entry["remote_addr"] for entry in entries if "remote_addr" in entry}
-    yield from (f"a request comes from {address}" for address in {*addresses.values()} - {*names, "127.0.0.1"})
+    addresses = {
+        entry["request_id"]: entry["remote_addr"]
+        for entry in entries
+        if "remote_addr" in entry
+    }
+    yield from (
+        f"a request comes from {address}"
+        for address in {*addresses.values()} - {*names, "127.0.0.1"}
+    )
     counted = Counter(entry.get("request_id") for entry in entries)
     for entry in entries:
         request_id = entry.get("request_id")
         name = names.get(addresses.get(request_id, ""), "")
         if entry["length"] >= SHORT:
             yield f"{name}: a line of {entry['length']} characters: {entry['message'][:200]}"
-        if "exc_info" in entry or entry["level"] == "CRITICAL" or entry.get("status", 0) >= 500:
+        if (
+            "exc_info" in entry
+            or entry["level"] == "CRITICAL"
+            or entry.get("status", 0) >= 500
+        ):
             yield f"{name}: an alarming line: {entry}"
         if request_id and counted[request_id] > MOST:
             yield f"{name}: {counted[request_id]} lines, such as {entry['message'][:200]}"
@@ -185,7 +226,9 @@ def address(network: str, number: int) -> str:
     return f"{network}.{number // 250}.{number % 250 + 1}"
 
 
-def ask(proxy: Proxy, raw: bytes, source: str = "127.0.0.1", *, plain: bool = False) -> Answer:
+def ask(
+    proxy: Proxy, raw: bytes, source: str = "127.0.0.1", *, plain: bool = False
+) -> Answer:
     """The answer to bytes, from an address of loopback."""
     answer = b""
     with proxy.connect(plain=plain, source=source, timeout=10) as connection:
@@ -202,7 +245,10 @@ def ask(proxy: Proxy, raw: bytes, source: str = "127.0.0.1", *, plain: bool = Fa
     head, _, body = answer.partition(b"\r\n\r\n")
     first, *fields = head.decode("latin-1").split("\r\n")
     status = re.match(r"HTTP/1\.[01] (\d{3})", first)
-    headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
+    headers = {
+        name.lower(): value.strip()
+        for name, _, value in (field.partition(":") for field in fields)
+    }
     return Answer(int(status[1]) if status else CLOSED, headers, body.decode("latin-1"))
 
 
@@ -236,11 +282,18 @@ def request(
 ) -> bytes:
     fields: list[tuple[str, str | bytes | None]] = [
         ("Host", host),
-        ("Content-Length", str(len(body)) if body and "Transfer_Encoding" not in headers else None),
+        (
+            "Content-Length",
+            str(len(body)) if body and "Transfer_Encoding" not in headers else None,
+        ),
         *((name.replace("_", "-"), value) for name, value in headers.items()),
     ]
     lines = [to_bytes(method) + b" " + to_bytes(target) + b" HTTP/1.1"]
-    lines += [to_bytes(name) + b": " + to_bytes(value) for name, value in fields if value is not None]
+    lines += [
+        to_bytes(name) + b": " + to_bytes(value)
+        for name, value in fields
+        if value is not None
+    ]
     return b"\r\n".join([*lines, b"", body])
 
 
@@ -301,7 +354,10 @@ def hosts() -> Iterator[Hostile]:
         yield Hostile(f"host {host}", request("GET", "/", host=host), (*REFUSED, 200))
     yield Hostile("no host", request("GET", "/", host=None))
     yield Hostile("two hosts", request("GET", "/", Host="evil.test"))
-    yield Hostile("host in the target", request("GET", "http://evil.test/nowhere/", host="evil.test"))
+    yield Hostile(
+        "host in the target",
+        request("GET", "http://evil.test/nowhere/", host="evil.test"),
+    )
 
 
 def forwarded() -> Iterator[Hostile]:
@@ -329,16 +385,46 @@ def forwarded() -> Iterator[Hostile]:
         form = b"username=root&password=guess"
         types = {"Content_Type": "application/x-www-form-urlencoded"}
         yield Hostile(
-            f"log-in by {client[:40]!s}", request("POST", "/admin/login/", form, X_Forwarded_For=client, **types)
+            f"log-in by {client[:40]!s}",
+            request("POST", "/admin/login/", form, X_Forwarded_For=client, **types),
         )
-    for proto in ("http", "HTTPS", "http,https", "ftp", "javascript:", "", "a" * 2000, b"\xff"):
-        yield Hostile(f"proto {proto[:40]!s}", request("GET", "/", X_Forwarded_Proto=proto), (200,))
-    yield Hostile("proto without TLS", request(X_Forwarded_Proto="https"), SENT_ON, plain=True)
+    for proto in (
+        "http",
+        "HTTPS",
+        "http,https",
+        "ftp",
+        "javascript:",
+        "",
+        "a" * 2000,
+        b"\xff",
+    ):
+        yield Hostile(
+            f"proto {proto[:40]!s}",
+            request("GET", "/", X_Forwarded_Proto=proto),
+            (200,),
+        )
+    yield Hostile(
+        "proto without TLS", request(X_Forwarded_Proto="https"), SENT_ON, plain=True
+    )
     yield Hostile("forwarded host", request(X_Forwarded_Host="evil.test"))
-    yield Hostile("forwarded host, redirect", request(X_Forwarded_Host="evil.test"), SENT_ON, plain=True)
-    yield Hostile("forwarded port", request(X_Forwarded_Port="evil"), SENT_ON, plain=True)
-    yield Hostile("Forwarded", request(Forwarded='for="[::1";host=evil.test;proto=https'), SENT_ON, plain=True)
-    yield Hostile("original url", request(X_Original_URL="/admin/", X_Rewrite_URL="/admin/"))
+    yield Hostile(
+        "forwarded host, redirect",
+        request(X_Forwarded_Host="evil.test"),
+        SENT_ON,
+        plain=True,
+    )
+    yield Hostile(
+        "forwarded port", request(X_Forwarded_Port="evil"), SENT_ON, plain=True
+    )
+    yield Hostile(
+        "Forwarded",
+        request(Forwarded='for="[::1";host=evil.test;proto=https'),
+        SENT_ON,
+        plain=True,
+    )
+    yield Hostile(
+        "original url", request(X_Original_URL="/admin/", X_Rewrite_URL="/admin/")
+    )
 
 
 def paths() -> Iterator[Hostile]:
@@ -388,9 +474,16 @@ def paths() -> Iterator[Hostile]:
     yield Hostile("null byte in the path", request("GET", b"/a\x00b"))
     yield Hostile("space in the path", request("GET", "/a b c"))
     yield Hostile("line feed in the path", request("GET", b"/a\nb"))
-    for path in ("//evil.test/", "/%0d%0aLocation:%20https://evil.test/", "/%5cevil.test", "/@evil.test"):
+    for path in (
+        "//evil.test/",
+        "/%0d%0aLocation:%20https://evil.test/",
+        "/%5cevil.test",
+        "/@evil.test",
+    ):
         yield Hostile(f"redirect of {path}", request("GET", path), SENT_ON, plain=True)
-    yield Hostile("slash appended", request("GET", "/api/docs?next=//evil.test"), SENT_ON)
+    yield Hostile(
+        "slash appended", request("GET", "/api/docs?next=//evil.test"), SENT_ON
+    )
 
 
 def cookies() -> Iterator[Hostile]:
@@ -412,7 +505,10 @@ def cookies() -> Iterator[Hostile]:
         "messages=W1siX19qc29uX21lc3NhZ2UiXV0; __Secure-language=../../../etc",
     ):
         yield Hostile(f"cookie {cookie[:60]!s}", request("GET", ME, Cookie=cookie))
-        yield Hostile(f"log-in with {cookie[:60]!s}", request("POST", "/admin/login/", b"a=b", Cookie=cookie))
+        yield Hostile(
+            f"log-in with {cookie[:60]!s}",
+            request("POST", "/admin/login/", b"a=b", Cookie=cookie),
+        )
 
 
 def headers() -> Iterator[Hostile]:
@@ -427,42 +523,114 @@ def headers() -> Iterator[Hostile]:
     yield Hostile("request id", request(X_Request_ID=b"a b\x7f\xff"))
     yield Hostile("long request id", request(X_Request_ID="a" * 128))
     yield Hostile("longer request id", request(X_Request_ID="a" * 5000))
-    yield Hostile("user agent", request(User_Agent='"}\\n{"level": "CRITICAL"} \\u0000'))
+    yield Hostile(
+        "user agent", request(User_Agent='"}\\n{"level": "CRITICAL"} \\u0000')
+    )
     yield Hostile("long user agent", request(User_Agent='"' * 4000))
     yield Hostile("user agent of bytes", request(User_Agent=b"\xff" * 500))
-    yield Hostile("referer", request("POST", "/admin/login/", b"a=b", Referer="https://[evil"))
-    yield Hostile("origin", request("POST", "/admin/login/", b"a=b", Origin="https://[evil"))
-    yield Hostile("long origin", request("POST", "/admin/login/", b"a=b", Origin="https://" + "a" * 4000))
+    yield Hostile(
+        "referer", request("POST", "/admin/login/", b"a=b", Referer="https://[evil")
+    )
+    yield Hostile(
+        "origin", request("POST", "/admin/login/", b"a=b", Origin="https://[evil")
+    )
+    yield Hostile(
+        "long origin",
+        request("POST", "/admin/login/", b"a=b", Origin="https://" + "a" * 4000),
+    )
     yield Hostile("API origin", request("GET", ME, Origin="https://[evil"))
     yield Hostile("range", request(Range="bytes=9999999999999999999999-0"))
-    yield Hostile("date", request(If_Modified_Since="Fri, 99 Xxx 99999 99:99:99 GMT", If_None_Match='W/"'))
+    yield Hostile(
+        "date",
+        request(
+            If_Modified_Since="Fri, 99 Xxx 99999 99:99:99 GMT", If_None_Match='W/"'
+        ),
+    )
     yield Hostile("language", request(Accept_Language="a" * 3000))
     yield Hostile("accept", request("GET", ME, Accept="\x0b;q=evil"))
-    yield Hostile("authorization", request("GET", ME, Authorization="Bearer " + "a" * 3000))
-    yield Hostile("authorization of bytes", request("GET", ME, Authorization=b"Bearer \xff\xfe"))
-    yield Hostile("authorization without a token", request("GET", ME, Authorization="Bearer"))
+    yield Hostile(
+        "authorization", request("GET", ME, Authorization="Bearer " + "a" * 3000)
+    )
+    yield Hostile(
+        "authorization of bytes", request("GET", ME, Authorization=b"Bearer \xff\xfe")
+    )
+    yield Hostile(
+        "authorization without a token", request("GET", ME, Authorization="Bearer")
+    )
     yield Hostile("basic authorization", request("GET", ME, Authorization="Basic !!!"))
-    yield Hostile("upgrade", request(Connection="Upgrade", Upgrade="websocket", Sec_WebSocket_Key="a"))
-    yield Hostile("HTTP/2 upgrade", request(Connection="Upgrade, HTTP2-Settings", Upgrade="h2c", HTTP2_Settings="a"))
+    yield Hostile(
+        "upgrade",
+        request(Connection="Upgrade", Upgrade="websocket", Sec_WebSocket_Key="a"),
+    )
+    yield Hostile(
+        "HTTP/2 upgrade",
+        request(
+            Connection="Upgrade, HTTP2-Settings", Upgrade="h2c", HTTP2_Settings="a"
+        ),
+    )
 
 
 def methods() -> Iterator[Hostile]:
-    yield Hostile("method get", request("get", "/"), (*REFUSED, 200))  # which h11 takes for GET
-    for method in ("FOO", "PROPFIND", "TRACE", "CONNECT", "A" * 300, "G\0ET", "GET\t", "<script>", "É"):
+    yield Hostile(
+        "method get", request("get", "/"), (*REFUSED, 200)
+    )  # which h11 takes for GET
+    for method in (
+        "FOO",
+        "PROPFIND",
+        "TRACE",
+        "CONNECT",
+        "A" * 300,
+        "G\0ET",
+        "GET\t",
+        "<script>",
+        "É",
+    ):
         yield Hostile(f"method {method[:40]}", request(method, "/"))
-    yield Hostile("override", request("POST", "/", b"_method=DELETE", X_HTTP_Method_Override="DELETE"))
-    for version in (b"HTTP/9.9", b"HTTP/1.1.1", b"HTTP/2.0", b"HTTPS/1.1", b"evil", b""):
-        yield Hostile(f"version {version.decode()}", request().replace(b"HTTP/1.1", version, 1), (*REFUSED, 505))
+    yield Hostile(
+        "override",
+        request("POST", "/", b"_method=DELETE", X_HTTP_Method_Override="DELETE"),
+    )
+    for version in (
+        b"HTTP/9.9",
+        b"HTTP/1.1.1",
+        b"HTTP/2.0",
+        b"HTTPS/1.1",
+        b"evil",
+        b"",
+    ):
+        yield Hostile(
+            f"version {version.decode()}",
+            request().replace(b"HTTP/1.1", version, 1),
+            (*REFUSED, 505),
+        )
     yield Hostile("nothing but lines", b"\r\n" * 50 + b"evil\r\n\r\n")
-    yield Hostile("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 64 + b"\r\n\r\n")
+    yield Hostile(
+        "TLS",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 64 + b"\r\n\r\n",
+    )
     yield Hostile("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     yield Hostile("PROXY protocol", b"PROXY TCP4 6.6.6.6 6.6.6.6 1 1\r\n" + request())
 
 
 def framing() -> Iterator[Hostile]:
-    for length in ("evil", "-1", "+5", "5 5", "5, 6", "0x5", "5.0", "\N{ARABIC-INDIC DIGIT FIVE}", "1" * 40, "1e3"):
-        yield Hostile(f"length {length}", request("POST", "/drill/upload/", Content_Length=length))
-    yield Hostile("two lengths", request("POST", "/drill/upload/", b"hello", Content_Length="6"))
+    for length in (
+        "evil",
+        "-1",
+        "+5",
+        "5 5",
+        "5, 6",
+        "0x5",
+        "5.0",
+        "\N{ARABIC-INDIC DIGIT FIVE}",
+        "1" * 40,
+        "1e3",
+    ):
+        yield Hostile(
+            f"length {length}", request("POST", "/drill/upload/", Content_Length=length)
+        )
+    yield Hostile(
+        "two lengths", request("POST", "/drill/upload/", b"hello", Content_Length="6")
+    )
     for encoding in (
         "evil",
         "chunked, chunked",
@@ -472,7 +640,9 @@ def framing() -> Iterator[Hostile]:
         "chunked;q=1",
         "identity, chunked, identity",
     ):
-        raw = request("POST", "/drill/upload/", b"0\r\n\r\n", Transfer_Encoding=encoding)
+        raw = request(
+            "POST", "/drill/upload/", b"0\r\n\r\n", Transfer_Encoding=encoding
+        )
         # 501 is what RFC 9112 (section 6.1) wants of whoever does not know an encoding.
         yield Hostile(f"encoding {encoding}", raw, (*REFUSED, 501))
     yield Hostile(
@@ -503,11 +673,26 @@ def forms() -> Iterator[Hostile]:
 
     part = b'--b\r\nContent-Disposition: form-data; name="image"; filename="%s"\r\nContent-Type: image/png\r\n\r\n%s\r\n--b--\r\n'
     multipart = "multipart/form-data; boundary=b"
-    yield Hostile("multipart without a boundary", upload("multipart/form-data", part % (b"a.png", b"a")))
-    yield Hostile("empty boundary", upload("multipart/form-data; boundary=", part % (b"a.png", b"a")))
-    yield Hostile("long boundary", upload("multipart/form-data; boundary=" + "b" * 1000, part % (b"a.png", b"a")))
-    yield Hostile("boundary of bytes", upload(b"multipart/form-data; boundary=\xff", part % (b"a.png", b"a")))
-    yield Hostile("wrong boundary", upload("multipart/form-data; boundary=c", part % (b"a.png", b"a")))
+    yield Hostile(
+        "multipart without a boundary",
+        upload("multipart/form-data", part % (b"a.png", b"a")),
+    )
+    yield Hostile(
+        "empty boundary",
+        upload("multipart/form-data; boundary=", part % (b"a.png", b"a")),
+    )
+    yield Hostile(
+        "long boundary",
+        upload("multipart/form-data; boundary=" + "b" * 1000, part % (b"a.png", b"a")),
+    )
+    yield Hostile(
+        "boundary of bytes",
+        upload(b"multipart/form-data; boundary=\xff", part % (b"a.png", b"a")),
+    )
+    yield Hostile(
+        "wrong boundary",
+        upload("multipart/form-data; boundary=c", part % (b"a.png", b"a")),
+    )
     yield Hostile("end is missing", upload(multipart, (part % (b"a.png", b"a"))[:-10]))
     yield Hostile("nothing but a boundary", upload(multipart, b"--b"))
     yield Hostile("empty multipart", upload(multipart, b"\r\n"))
@@ -522,43 +707,91 @@ def forms() -> Iterator[Hostile]:
         b"a.png\\",
         b"con.png",
     ):
-        yield Hostile(f"file name {name[:20]!r}", upload(multipart, part % (name, b"\x89PNG evil")))
+        yield Hostile(
+            f"file name {name[:20]!r}",
+            upload(multipart, part % (name, b"\x89PNG evil")),
+        )
     yield Hostile(
         "file name in an unknown encoding",
-        upload(multipart, part.replace(b'filename="%s"', b"filename*=evil''%%ff%s") % (b"", b"a")),
+        upload(
+            multipart,
+            part.replace(b'filename="%s"', b"filename*=evil''%%ff%s") % (b"", b"a"),
+        ),
     )
     yield Hostile(
         "bad base64",
         upload(
             multipart,
-            (part % (b"a.png", b"a*b")).replace(b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: base64\r\n\r\n", 1),
+            (part % (b"a.png", b"a*b")).replace(
+                b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: base64\r\n\r\n", 1
+            ),
         ),
     )
-    yield Hostile("unknown charset", upload(multipart + "; charset=evil", part % (b"a.png", b"a")))
+    yield Hostile(
+        "unknown charset", upload(multipart + "; charset=evil", part % (b"a.png", b"a"))
+    )
     yield Hostile(
         "charset of a part",
-        upload(multipart, (part % (b"a.png", b"a")).replace(b"image/png", b"image/png; charset=evil")),
+        upload(
+            multipart,
+            (part % (b"a.png", b"a")).replace(b"image/png", b"image/png; charset=evil"),
+        ),
     )
-    yield Hostile("charset in an unknown encoding", upload("text/plain; charset*=evil''%ff", b"a"))
-    yield Hostile("boundary in an unknown encoding", upload("multipart/form-data; boundary*=evil''%ff", b"a"))
+    yield Hostile(
+        "charset in an unknown encoding", upload("text/plain; charset*=evil''%ff", b"a")
+    )
+    yield Hostile(
+        "boundary in an unknown encoding",
+        upload("multipart/form-data; boundary*=evil''%ff", b"a"),
+    )
     yield Hostile(
         "multipart in multipart",
-        upload(multipart, (part % (b"a.png", b"a")).replace(b"image/png", b"multipart/mixed; boundary=b")),
+        upload(
+            multipart,
+            (part % (b"a.png", b"a")).replace(
+                b"image/png", b"multipart/mixed; boundary=b"
+            ),
+        ),
     )
-    yield Hostile("too many fields", upload("application/x-www-form-urlencoded", b"a=b&" * 1100))
     yield Hostile(
-        "too many files", upload(multipart, b"".join((part % (b"a.png", b"a"))[:-7] for _ in range(25)) + b"--b--\r\n")
+        "too many fields", upload("application/x-www-form-urlencoded", b"a=b&" * 1100)
     )
-    yield Hostile("too large a form", upload("application/x-www-form-urlencoded", b"a=" + b"b" * (3 * 1024 * 1024)))
-    yield Hostile("form in an unknown charset", upload("application/x-www-form-urlencoded; charset=evil", b"a=%ff"))
-    yield Hostile("form in UTF-16", upload("application/x-www-form-urlencoded; charset=utf-16", b"a=%ff"))
-    yield Hostile("form of bytes", upload("application/x-www-form-urlencoded", b"\xff\xfe\0=\0&%zz=%"))
+    yield Hostile(
+        "too many files",
+        upload(
+            multipart,
+            b"".join((part % (b"a.png", b"a"))[:-7] for _ in range(25)) + b"--b--\r\n",
+        ),
+    )
+    yield Hostile(
+        "too large a form",
+        upload("application/x-www-form-urlencoded", b"a=" + b"b" * (3 * 1024 * 1024)),
+    )
+    yield Hostile(
+        "form in an unknown charset",
+        upload("application/x-www-form-urlencoded; charset=evil", b"a=%ff"),
+    )
+    yield Hostile(
+        "form in UTF-16",
+        upload("application/x-www-form-urlencoded; charset=utf-16", b"a=%ff"),
+    )
+    yield Hostile(
+        "form of bytes",
+        upload("application/x-www-form-urlencoded", b"\xff\xfe\0=\0&%zz=%"),
+    )
     yield Hostile("content type", upload(";;;=;", b"a"))
-    yield Hostile("content encoding", request("POST", "/drill/upload/", b"a", Content_Encoding="evil"))
-    log_in = {"Content_Type": "application/x-www-form-urlencoded"}
-    yield Hostile("log-in with null bytes", request("POST", "/admin/login/", b"username=%00&password=%00", **log_in))
     yield Hostile(
-        "log-in with surrogates", request("POST", "/admin/login/", b"username=%ed%a0%80&password=a", **log_in)
+        "content encoding",
+        request("POST", "/drill/upload/", b"a", Content_Encoding="evil"),
+    )
+    log_in = {"Content_Type": "application/x-www-form-urlencoded"}
+    yield Hostile(
+        "log-in with null bytes",
+        request("POST", "/admin/login/", b"username=%00&password=%00", **log_in),
+    )
+    yield Hostile(
+        "log-in with surrogates",
+        request("POST", "/admin/login/", b"username=%ed%a0%80&password=a", **log_in),
     )
 
 
@@ -590,10 +823,20 @@ def json_bodies(token: str) -> Iterator[Hostile]:
         b'{"first_name": "a", "first_name": {}}',
         b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>",
     ):
-        raw = request("PATCH", ME, body, Content_Type="application/json", Authorization=f"Bearer {token}")
+        raw = request(
+            "PATCH",
+            ME,
+            body,
+            Content_Type="application/json",
+            Authorization=f"Bearer {token}",
+        )
         yield Hostile(f"JSON {body[:40]!r}", raw)
     form = request(
-        "PATCH", ME, b"first_name=a", Content_Type="application/x-www-form-urlencoded", Authorization=f"Bearer {token}"
+        "PATCH",
+        ME,
+        b"first_name=a",
+        Content_Type="application/x-www-form-urlencoded",
+        Authorization=f"Bearer {token}",
     )
     yield Hostile("form for the API", form)
     for target in (
@@ -602,4 +845,7 @@ def json_bodies(token: str) -> Iterator[Hostile]:
         "/api/v1/users/" + "9" * 400 + "/",
         "/api/%00/",
     ):
-        yield Hostile(f"API {target[:40]}", request("GET", target, Authorization=f"Bearer {token}"))
+        yield Hostile(
+            f"API {target[:40]}",
+            request("GET", target, Authorization=f"Bearer {token}"),
+        )

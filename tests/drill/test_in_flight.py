@@ -21,8 +21,14 @@ def test_requests_in_flight_are_completed(project, env, start, services, report)
 
 
 @only_wsgi
-def test_requests_that_are_cut_off_are_noticed(project, env, start, services, break_promise):
-    broken = break_promise("gunicorn.conf.py", "graceful_timeout = server.GRACEFUL_TIMEOUT", "graceful_timeout = 1")
+def test_requests_that_are_cut_off_are_noticed(
+    project, env, start, services, break_promise
+):
+    broken = break_promise(
+        "gunicorn.conf.py",
+        "graceful_timeout = server.GRACEFUL_TIMEOUT",
+        "graceful_timeout = 1",
+    )
     with pytest.raises(AssertionError, match="cut off"):
         drill(start(broken, env), services.postgresql, env)
 
@@ -33,15 +39,25 @@ def drill(instance, postgresql, env) -> str:
     assert postgresql.count_connections(env["DATABASE_URL"]) > 0
     with ThreadPoolExecutor(len(paths)) as pool:
         requests = [pool.submit(ask, instance, path) for path in paths]
-        wait_until(lambda: count_begun(instance) == len(paths), 10, "both are in flight")
+        wait_until(
+            lambda: count_begun(instance) == len(paths), 10, "both are in flight"
+        )
         told = time.monotonic()
         status = instance.stop()
         took = time.monotonic() - told
-        assert [request.result() for request in requests] == [200, 200], "a request was cut off"
+        assert [request.result() for request in requests] == [200, 200], (
+            "a request was cut off"
+        )
     assert status == 0, f"exit status {status}"
     assert took < GRACEFUL_TIMEOUT_S, f"the end took {took:.1f} s"
-    assert postgresql.count_connections(env["DATABASE_URL"]) == 0, "a connection to the database is still open"
-    assert not [line for line in instance.lines if line["level"] in ("WARNING", "ERROR", "CRITICAL")]
+    assert postgresql.count_connections(env["DATABASE_URL"]) == 0, (
+        "a connection to the database is still open"
+    )
+    assert not [
+        line
+        for line in instance.lines
+        if line["level"] in ("WARNING", "ERROR", "CRITICAL")
+    ]
     return f"completed, status 0 after {took:.1f} s, no connection left"
 
 

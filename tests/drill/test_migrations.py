@@ -41,11 +41,19 @@ WAITING = "another process migrates this database"
 
 @every_interface_and_server
 def test_four_migrate_at_the_same_moment(project, env, database, tmp_path, report):
-    report(drill(project, env | IMPATIENT | {"DATABASE_URL": database.create_database()}, tmp_path))
+    report(
+        drill(
+            project,
+            env | IMPATIENT | {"DATABASE_URL": database.create_database()},
+            tmp_path,
+        )
+    )
 
 
 @every_interface_and_server
-def test_a_migration_that_fails_ends_with_an_error_and_leaves_no_lock(project, env, database):
+def test_a_migration_that_fails_ends_with_an_error_and_leaves_no_lock(
+    project, env, database
+):
     url = database.create_database()
     name = url.rpartition("/")[2]
     database.query("CREATE TABLE django_session (in_the_way integer)", name)
@@ -54,16 +62,24 @@ def test_a_migration_that_fails_ends_with_an_error_and_leaves_no_lock(project, e
 
     assert failed.returncode == 1
     assert "Applying sessions.0001_initial..." in failed.stdout
-    assert re.search(r"\w+Error: .*django_session.* already exists", failed.stderr), failed.stderr
+    assert re.search(r"\w+Error: .*django_session.* already exists", failed.stderr), (
+        failed.stderr
+    )
 
     database.query("DROP TABLE django_session", name)
-    assert WAITING not in project.manage("migrate", env=env | {"DATABASE_URL": url}).stdout
+    assert (
+        WAITING not in project.manage("migrate", env=env | {"DATABASE_URL": url}).stdout
+    )
 
 
 @only_wsgi
-def test_instances_that_all_migrate_are_noticed(project, env, database, tmp_path, break_promise):
+def test_instances_that_all_migrate_are_noticed(
+    project, env, database, tmp_path, break_promise
+):
     broken = break_promise(
-        "core/management/commands/migrate.py", "if only_looks or connection.vendor not in LOCKS:", "if True:"
+        "core/management/commands/migrate.py",
+        "if only_looks or connection.vendor not in LOCKS:",
+        "if True:",
     )
     with pytest.raises(AssertionError, match="ended with 1"):
         drill(broken, env | {"DATABASE_URL": database.create_database()}, tmp_path)
@@ -71,26 +87,53 @@ def test_instances_that_all_migrate_are_noticed(project, env, database, tmp_path
 
 def drill(project, env: dict[str, str], folder: Path) -> str:
     start, work = folder / "start", folder / "work"
-    command = ["env", f"--chdir={project.path}", project.path / ".venv" / "bin" / "python", "-c", MIGRATE, start, work]
+    command = [
+        "env",
+        f"--chdir={project.path}",
+        project.path / ".venv" / "bin" / "python",
+        "-c",
+        MIGRATE,
+        start,
+        work,
+    ]
     instances = [
-        Process(command, folder, name=f"instance-{number}", env=clean_environment() | env) for number in range(1, 5)
+        Process(
+            command, folder, name=f"instance-{number}", env=clean_environment() | env
+        )
+        for number in range(1, 5)
     ]
     for instance in instances:
-        instance.wait_for(lambda instance=instance: "at the gate" in instance.log, 60, "an instance at the gate")
+        instance.wait_for(
+            lambda instance=instance: "at the gate" in instance.log,
+            60,
+            "an instance at the gate",
+        )
     start.touch()
     for instance in instances:
         instance.wait_for(
-            lambda instance=instance: "at work" in instance.log or WAITING in instance.log, 60, "it to work or to wait"
+            lambda instance=instance: (
+                "at work" in instance.log or WAITING in instance.log
+            ),
+            60,
+            "it to work or to wait",
         )
     # Nobody waits in a statement: that would have been stopped by then.
     since = time.monotonic()
-    wait_until(lambda: time.monotonic() > since + 1.2 * STATEMENT_TIMEOUT_S, 60, "a statement's time to be over")
+    wait_until(
+        lambda: time.monotonic() > since + 1.2 * STATEMENT_TIMEOUT_S,
+        60,
+        "a statement's time to be over",
+    )
     work.touch()
     for instance in instances:
         status = instance.wait(60)
         instance.stop()
         assert status == 0, f"{instance.name} ended with {status}:\n{instance.log}"
-    applied = Counter(re.findall(r"Applying (\S+)\.\.\. OK", "".join(instance.log for instance in instances)))
+    applied = Counter(
+        re.findall(
+            r"Applying (\S+)\.\.\. OK", "".join(instance.log for instance in instances)
+        )
+    )
     assert len(applied) > 20
     assert set(applied.values()) == {1}
     assert sum("Applying" in instance.log for instance in instances) == 1

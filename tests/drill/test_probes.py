@@ -21,14 +21,20 @@ WORKERS = 2
 
 
 @both_interfaces
-def test_a_flood_of_probes_costs_a_query_a_second(project, env, start, services, report):
+def test_a_flood_of_probes_costs_a_query_a_second(
+    project, env, start, services, report
+):
     log_statements(services.postgresql, env)
     report(drill(start(project, env, workers=WORKERS), services.postgresql))
 
 
 @only_wsgi
-def test_a_query_for_each_probe_is_noticed(project, env, start, services, break_promise):
-    broken = break_promise("core/health.py", "DEADLINE_S = 1.0, 1.5", "DEADLINE_S = 0.0, 1.5")
+def test_a_query_for_each_probe_is_noticed(
+    project, env, start, services, break_promise
+):
+    broken = break_promise(
+        "core/health.py", "DEADLINE_S = 1.0, 1.5", "DEADLINE_S = 0.0, 1.5"
+    )
     log_statements(services.postgresql, env)
     with pytest.raises(AssertionError, match="queries"):
         drill(start(broken, env, workers=WORKERS), services.postgresql)
@@ -36,7 +42,10 @@ def test_a_query_for_each_probe_is_noticed(project, env, start, services, break_
 
 def drill(instance, postgresql) -> str:
     wait_until(
-        lambda: instance.is_ready() and postgresql.count_connections(instance.env["DATABASE_URL"]) >= WORKERS,
+        lambda: (
+            instance.is_ready()
+            and postgresql.count_connections(instance.env["DATABASE_URL"]) >= WORKERS
+        ),
         20,
         "each worker to be ready",
     )
@@ -67,7 +76,9 @@ def flood(instance) -> None:
                 wrong.append(body)
 
     begun = time.monotonic()
-    threads = [threading.Thread(target=probe, args=(first,)) for first in range(CLIENTS)]
+    threads = [
+        threading.Thread(target=probe, args=(first,)) for first in range(CLIENTS)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -83,4 +94,10 @@ def log_statements(postgresql, env) -> None:
 
 def count_queries(postgresql) -> int:
     """How often the readiness check's query has been executed."""
-    return len(re.findall(r"LOG:  (?:statement|execute [^:]+): SELECT 1$", postgresql.process.log, re.MULTILINE))
+    return len(
+        re.findall(
+            r"LOG:  (?:statement|execute [^:]+): SELECT 1$",
+            postgresql.process.log,
+            re.MULTILINE,
+        )
+    )

@@ -43,9 +43,16 @@ WRITES = {
         "PRAGMA user_version = 7",
     ],
 }
-ANYWHERE = ["UPDATE users_user SET first_name = 'Eve'", "DELETE FROM users_user", "DROP TABLE users_user"]
+ANYWHERE = [
+    "UPDATE users_user SET first_name = 'Eve'",
+    "DELETE FROM users_user",
+    "DROP TABLE users_user",
+]
 LIFTS = {
-    "postgresql": ["SET default_transaction_read_only = off", "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE"],
+    "postgresql": [
+        "SET default_transaction_read_only = off",
+        "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+    ],
     "mysql": ["SET SESSION TRANSACTION READ WRITE"],
     "sqlite": ["PRAGMA query_only = OFF"],
 }
@@ -106,10 +113,18 @@ def test_no_write_gets_through_to_a_file(project, env, report):
 
 @only_wsgi
 def test_a_shell_that_can_write_is_noticed(project, env, database, break_promise):
-    broken = break_promise("config/settings/production.py", 'READ_ONLY or alias == "replica"', 'alias == "replica"')
+    broken = break_promise(
+        "config/settings/production.py",
+        'READ_ONLY or alias == "replica"',
+        'alias == "replica"',
+    )
     spare = env | {"DATABASE_URL": database.create_database()}
     project.manage("migrate", env=spare)
-    shell(project, spare, "from apps.users.models import User; User.objects.create(username='root')")
+    shell(
+        project,
+        spare,
+        "from apps.users.models import User; User.objects.create(username='root')",
+    )
     with pytest.raises(AssertionError, match="not refused"):
         drill(broken, spare)
 
@@ -119,13 +134,21 @@ def drill(project, env: dict[str, str]) -> str:
     writes, lifts = [*WRITES[kind], *ANYWHERE], LIFTS[kind]
     before = shell(project, env, LOOK)
     script = TRY.replace("INPUT", json.dumps([writes, lifts]).replace("\\", "\\\\"))
-    told = json.loads(shell(project, env | {"DJANGO_READ_ONLY": "1"}, script).splitlines()[-1])
+    told = json.loads(
+        shell(project, env | {"DJANGO_READ_ONLY": "1"}, script).splitlines()[-1]
+    )
     lifted = [lift for lift in lifts if told.pop(lift) is None]
     # Whatever fails for another reason would prove nothing.
-    through = {name: error for name, error in told.items() if not re.search("read.?only", error or "", re.IGNORECASE)}
+    through = {
+        name: error
+        for name, error in told.items()
+        if not re.search("read.?only", error or "", re.IGNORECASE)
+    }
     assert not through, f"not refused: {through}"
     assert shell(project, env, LOOK) == before
-    return f"{len(told)} writes refused; lifted by {' and by '.join(lifted) or 'nothing'}"
+    return (
+        f"{len(told)} writes refused; lifted by {' and by '.join(lifted) or 'nothing'}"
+    )
 
 
 def shell(project, env: dict[str, str], script: str) -> str:

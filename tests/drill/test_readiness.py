@@ -19,8 +19,14 @@ def test_readiness_follows_the_database(project, env, start, database, report):
 
 
 @only_wsgi
-def test_readiness_that_asks_nobody_is_noticed(project, env, start, database, break_promise):
-    broken = break_promise("core/health.py", "    close_old_connections()\n    try:", "    return\n    try:")
+def test_readiness_that_asks_nobody_is_noticed(
+    project, env, start, database, break_promise
+):
+    broken = break_promise(
+        "core/health.py",
+        "    close_old_connections()\n    try:",
+        "    return\n    try:",
+    )
     with pytest.raises(AssertionError, match="still ready"):
         drill(start(broken, env), database)
 
@@ -45,7 +51,9 @@ def drill(instance, database) -> str:
     return f"503 {unready_after:.1f} s after its end, 200 {ready_after:.1f} s after its start"
 
 
-def wait_for_status(instance, status: int, otherwise: str, limit: float) -> tuple[float, Answer]:
+def wait_for_status(
+    instance, status: int, otherwise: str, limit: float
+) -> tuple[float, Answer]:
     """Seconds until readiness answers so, and that answer."""
     started = time.monotonic()
     while (answer := instance.get("/health/ready/")).status != status:

@@ -15,13 +15,19 @@ REQUESTS = 300
 
 
 @every_interface_and_server
-def test_no_request_fails_once_the_database_is_back(project, env, start, database, report):
+def test_no_request_fails_once_the_database_is_back(
+    project, env, start, database, report
+):
     report(drill(start(project, env), database))
 
 
 @only_wsgi
-def test_connections_that_are_not_checked_are_noticed(project, env, start, database, break_promise):
-    broken = break_promise("config/settings/production.py", 'database["CONN_HEALTH_CHECKS"] = True', "pass")
+def test_connections_that_are_not_checked_are_noticed(
+    project, env, start, database, break_promise
+):
+    broken = break_promise(
+        "config/settings/production.py", 'database["CONN_HEALTH_CHECKS"] = True', "pass"
+    )
     with pytest.raises(AssertionError, match="at rest"):
         drill(start(broken, env), database)
 
@@ -37,9 +43,13 @@ def drill(instance, database) -> str:
         ready = time.monotonic()
         load.wait_for(REQUESTS)
     late = load.failures_since(ready)
-    assert not late, f"{len(late)} requests failed after the database was ready again: {late[0]}"
+    assert not late, (
+        f"{len(late)} requests failed after the database was ready again: {late[0]}"
+    )
     database.restart()
     with Load(instance.port, "/drill/row/", clients=8) as later:
         later.wait_for(REQUESTS)
-    assert not later.failures, f"{len(later.failures)} requests failed after a restart at rest: {later.failures[0]}"
+    assert not later.failures, (
+        f"{len(later.failures)} requests failed after a restart at rest: {later.failures[0]}"
+    )
     return f"ready after {ready - restarted:.1f} s, {len(load.failures)} requests failed before it, none after it or after a second restart"

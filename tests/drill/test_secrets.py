@@ -34,20 +34,30 @@ def test_a_key_is_rotated(project, env, start, report):
 
 @only_wsgi
 def test_a_fallback_that_is_not_read_is_noticed(project, env, start, break_promise):
-    broken = break_promise("config/settings/production.py", 'env.list("DJANGO_SECRET_KEY_FALLBACKS", default=[])', "[]")
+    broken = break_promise(
+        "config/settings/production.py",
+        'env.list("DJANGO_SECRET_KEY_FALLBACKS", default=[])',
+        "[]",
+    )
     with pytest.raises(AssertionError, match="ended with a fallback"):
         rotate(broken, env, start)
 
 
 @both_interfaces
-def test_no_secret_gets_out(project, env, start, start_worker, database, tmp_path, report):
+def test_no_secret_gets_out(
+    project, env, start, start_worker, database, tmp_path, report
+):
     with Redis(tmp_path / "cache", token_hex()) as cache:
         report(drill(project, env, start, start_worker, database, cache))
 
 
 @only_wsgi
-def test_a_query_string_in_the_log_is_noticed(project, env, start, start_worker, database, tmp_path, break_promise):
-    broken = break_promise("core/logs.py", "printable(request.path)", "printable(request.get_full_path())")
+def test_a_query_string_in_the_log_is_noticed(
+    project, env, start, start_worker, database, tmp_path, break_promise
+):
+    broken = break_promise(
+        "core/logs.py", "printable(request.path)", "printable(request.get_full_path())"
+    )
     with (
         Redis(tmp_path / "cache", token_hex()) as cache,
         pytest.raises(AssertionError, match="the query string is in the log"),
@@ -67,7 +77,9 @@ def rotate(project, env: dict[str, str], start) -> str:
     assert (visitor.log_in(*ADMIN), absentee.log_in(*ADMIN)) == (302, 302)
     instance.stop()
 
-    instance = start(project, env | {"DJANGO_SECRET_KEY": new, "DJANGO_SECRET_KEY_FALLBACKS": old})
+    instance = start(
+        project, env | {"DJANGO_SECRET_KEY": new, "DJANGO_SECRET_KEY_FALLBACKS": old}
+    )
     visitor.instance = absentee.instance = instance
     assert visitor.is_logged_in(), "the session ended with a fallback"
     assert [instance.get(path).status for path in paths] == [200, 200]
@@ -82,7 +94,9 @@ def rotate(project, env: dict[str, str], start) -> str:
     return "session, signed link and reset token live with the fallback, and end without it"
 
 
-def drill(project, env: dict[str, str], start, start_worker, database, cache: Redis) -> str:
+def drill(
+    project, env: dict[str, str], start, start_worker, database, cache: Redis
+) -> str:
     secrets = {
         "the secret key": token_urlsafe(48),
         "the old secret key": token_urlsafe(48),
@@ -105,7 +119,11 @@ def drill(project, env: dict[str, str], start, start_worker, database, cache: Re
     }
     instance, worker = start(project, env), start_worker(project, env)
     worker.wait_for(lambda: worker.log, 30, "the worker to start")
-    pages = [*visit(instance, secrets), str(read_titles(instance.process.pid)), str(read_titles(worker.pid))]
+    pages = [
+        *visit(instance, secrets),
+        str(read_titles(instance.process.pid)),
+        str(read_titles(worker.pid)),
+    ]
     browser = Browser(instance)
     assert browser.log_in(*ADMIN) == 302
     pages.append(browser.get("/admin/users/user/").text)
@@ -118,7 +136,9 @@ def drill(project, env: dict[str, str], start, start_worker, database, cache: Re
     worker.wait(30)
 
     for name, secret in secrets.items():
-        assert not [page for page in pages if secret in page], f"{name} is on a page, in a header or in a title"
+        assert not [page for page in pages if secret in page], (
+            f"{name} is on a page, in a header or in a title"
+        )
     secrets |= {"the administrator's password": ADMIN[1], **browser.cookies}
     lines = instance.process.log.splitlines() + worker.log.splitlines()
     for name, secret in secrets.items():
@@ -133,13 +153,28 @@ def visit(instance, secrets: dict[str, str]) -> list[str]:
     answers = [
         *(
             browser.get(path)
-            for path in ("/", f"/missing/?token={query}", f"/drill/error/?token={query}", "/api/docs/")
+            for path in (
+                "/",
+                f"/missing/?token={query}",
+                f"/drill/error/?token={query}",
+                "/api/docs/",
+            )
         ),
-        *(browser.get(path) for path in (f"/drill/row/?token={query}", f"//evil.test/?token={query}")),
+        *(
+            browser.get(path)
+            for path in (f"/drill/row/?token={query}", f"//evil.test/?token={query}")
+        ),
         browser.get(f"/?token={query}", Host="evil.test"),
-        browser.get("/api/v1/users/me/", Authorization=f"Bearer {secrets['the access token']}"),
+        browser.get(
+            "/api/v1/users/me/", Authorization=f"Bearer {secrets['the access token']}"
+        ),
         browser.submit("/admin/login/", username="root", password=guess),
-        browser.submit(f"/admin/login/?next=/?token={query}", username="root", password=guess, csrfmiddlewaretoken="x"),
+        browser.submit(
+            f"/admin/login/?next=/?token={query}",
+            username="root",
+            password=guess,
+            csrfmiddlewaretoken="x",
+        ),
     ]
     assert {answer.status for answer in answers} >= {200, 400, 401, 403, 404, 500}
     # The page that sent the query string may send it back.
@@ -150,7 +185,10 @@ def visit_without(service, instance) -> list[str]:
     """What is answered while a server is away."""
     service.stop()
     try:
-        return [page(instance.get(path)) for path in ("/", "/admin/login/", "/drill/row/", "/health/ready/")]
+        return [
+            page(instance.get(path))
+            for path in ("/", "/admin/login/", "/drill/row/", "/health/ready/")
+        ]
     finally:
         service.start()
 
@@ -161,4 +199,7 @@ def page(answer) -> str:
 
 def read_titles(pid: int) -> list[str]:
     """The command lines of a process and of all that it has started, as `ps` shows them to everybody."""
-    return [Path(f"/proc/{process}/cmdline").read_text() for process in (pid, *descendants(pid))]
+    return [
+        Path(f"/proc/{process}/cmdline").read_text()
+        for process in (pid, *descendants(pid))
+    ]

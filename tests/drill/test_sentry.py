@@ -30,22 +30,34 @@ def test_an_error_arrives_without_the_person(project, env, start, tmp_path, repo
 
 
 @only_wsgi
-def test_an_event_that_is_sent_as_it_is_is_noticed(project, env, start, tmp_path, break_promise):
+def test_an_event_that_is_sent_as_it_is_is_noticed(
+    project, env, start, tmp_path, break_promise
+):
     broken = break_promise("core/sentry.py", "        before_send=scrub,\n", "")
     with pytest.raises(AssertionError, match="request id"):
         drill(broken, env, start, tmp_path)
 
 
 @only_wsgi
-def test_a_query_string_that_is_sent_is_noticed(project, env, start, tmp_path, break_promise):
-    broken = break_promise("core/sentry.py", '    event["request"] = {\n', '    event["request"] = {**request,\n')
+def test_a_query_string_that_is_sent_is_noticed(
+    project, env, start, tmp_path, break_promise
+):
+    broken = break_promise(
+        "core/sentry.py",
+        '    event["request"] = {\n',
+        '    event["request"] = {**request,\n',
+    )
     with pytest.raises(AssertionError, match="s3cret was sent"):
         drill(broken, env, start, tmp_path)
 
 
 @only_wsgi
-def test_requests_that_are_not_traced_are_noticed(project, env, start, tmp_path, break_promise):
-    broken = break_promise("core/sentry.py", "traces_sampler=sample,", "traces_sampler=lambda context: 0,")
+def test_requests_that_are_not_traced_are_noticed(
+    project, env, start, tmp_path, break_promise
+):
+    broken = break_promise(
+        "core/sentry.py", "traces_sampler=sample,", "traces_sampler=lambda context: 0,"
+    )
     with pytest.raises(AssertionError, match="no request was traced"):
         drill(broken, env, start, tmp_path)
 
@@ -70,16 +82,27 @@ def test_a_client_that_waits_is_noticed(project, env, start, tmp_path, break_pro
 
 def drill(project, env: dict[str, str], start, folder: Path) -> str:
     with SentrySink(folder / "sentry") as sink:
-        known = {"SENTRY_DSN": sink.dsn, "SENTRY_RELEASE": "1.2.3", "SENTRY_ENVIRONMENT": "staging"}
+        known = {
+            "SENTRY_DSN": sink.dsn,
+            "SENTRY_RELEASE": "1.2.3",
+            "SENTRY_ENVIRONMENT": "staging",
+        }
         instance = start(project, env | known | {"SENTRY_TRACES_SAMPLE_RATE": "1"})
         for name in ("error", "error-async"):
-            assert instance.get(f"/drill/{name}/?query=s3cret&mail=joe@shop.test", **REQUEST).status == 500
+            assert (
+                instance.get(
+                    f"/drill/{name}/?query=s3cret&mail=joe@shop.test", **REQUEST
+                ).status
+                == 500
+            )
         assert instance.get("/drill/row/", **REQUEST).status == 200
         wait_until(lambda: len(sink.events) == 2, 30, "two events to arrive")
         assert instance.stop() == 0  # which sends the rest
     for event in sink.events:
         assert (event["release"], event["environment"]) == ("1.2.3", "staging")
-        assert event.get("tags", {}).get("request_id") == "from-the-proxy", "no request id"
+        assert event.get("tags", {}).get("request_id") == "from-the-proxy", (
+            "no request id"
+        )
         assert event["exception"]["values"][-1]["value"] == "drilled"
     sent = b"".join(sink.envelopes)
     assert b'"transaction":"/drill/row/"' in sent, "no request was traced"
@@ -89,22 +112,35 @@ def drill(project, env: dict[str, str], start, folder: Path) -> str:
     return f"{len(sink.events)} events in {len(sink.envelopes)} envelopes of {len(sent)} bytes, nothing of the person"
 
 
-def go_without(project, env: dict[str, str], start, sink: SentrySink, hole: BlackHole) -> str:
+def go_without(
+    project, env: dict[str, str], start, sink: SentrySink, hole: BlackHole
+) -> str:
     away = {"refuses": free_port(), "swallows": hole.port}
-    dsns = {"none": "", "answers": sink.dsn} | {name: f"http://key@127.0.0.1:{port}/1" for name, port in away.items()}
-    instances = {name: start(project, env | {"SENTRY_DSN": dsn}) for name, dsn in dsns.items()}
+    dsns = {"none": "", "answers": sink.dsn} | {
+        name: f"http://key@127.0.0.1:{port}/1" for name, port in away.items()
+    }
+    instances = {
+        name: start(project, env | {"SENTRY_DSN": dsn}) for name, dsn in dsns.items()
+    }
     times = {(name, path): [] for name in instances for path in ("ping", "error")}
     for _ in range(ROUNDS):
         for name, path in times:
-            seconds = measure(lambda get=instances[name].get, path=path: get(f"/drill/{path}/"))
+            seconds = measure(
+                lambda get=instances[name].get, path=path: get(f"/drill/{path}/")
+            )
             assert seconds < LIMIT_S, f"a request waited for {seconds:.1f} s"
             times[name, path].append(seconds)
     stop = max(measure(instance.stop) for instance in instances.values())
     assert stop < 10, f"the stop took {stop:.1f} s"
     assert {instance.process.returncode for instance in instances.values()} == {0}
-    ratios = {(name, path): median(times[name, path]) / median(times["none", path]) for name, path in times}
+    ratios = {
+        (name, path): median(times[name, path]) / median(times["none", path])
+        for name, path in times
+    }
     told = [
-        f"{name} x{ratios[name, 'ping']:.2f}, errors x{ratios[name, 'error']:.2f}" for name in dsns if name != "none"
+        f"{name} x{ratios[name, 'ping']:.2f}, errors x{ratios[name, 'error']:.2f}"
+        for name in dsns
+        if name != "none"
     ]
     return f"against no DSN: {'; '.join(told)}; slowest {max(map(max, times.values())):.1f} s, stop {stop:.1f} s"
 

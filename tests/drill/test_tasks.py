@@ -28,45 +28,106 @@ print(*User.objects.filter(pk__in=pks, username__startswith="{prefix}").values_l
 
 
 @only_asgi
-def test_no_task_in_the_database_is_lost(project, env, start_worker, database, tmp_path, report):
+def test_no_task_in_the_database_is_lost(
+    project, env, start_worker, database, tmp_path, report
+):
     def done() -> set[str]:
-        return set(project.manage("shell", "--no-imports", "-c", DONE.format(prefix="db-"), env=env).stdout.split())
+        return set(
+            project.manage(
+                "shell", "--no-imports", "-c", DONE.format(prefix="db-"), env=env
+            ).stdout.split()
+        )
 
     with Mailbox(tmp_path / "mail") as mailbox:
-        report(drill(project, env, start_worker, mailbox, database, "db-", "--lost-after=4", done=done))
+        report(
+            drill(
+                project,
+                env,
+                start_worker,
+                mailbox,
+                database,
+                "db-",
+                "--lost-after=4",
+                done=done,
+            )
+        )
         wait_until(lambda: len(done()) == TASKS, 30, "all to be marked as done")
 
 
 @only_wsgi
-def test_no_task_in_redis_is_lost(project, env, start_worker, tmp_path, break_promise, report):
+def test_no_task_in_redis_is_lost(
+    project, env, start_worker, tmp_path, break_promise, report
+):
     # Kombu waits for an hour before it takes a worker for dead, and looks for such every 100 s.
-    impatience = '"socket_timeout": 2, "visibility_timeout": 4, "unacked_restore_throttle": 1'
+    impatience = (
+        '"socket_timeout": 2, "visibility_timeout": 4, "unacked_restore_throttle": 1'
+    )
     impatient = break_promise("config/celery.py", '"socket_timeout": 2', impatience)
-    with Mailbox(tmp_path / "mail") as mailbox, Redis(tmp_path / "broker", keeps=True) as broker:
-        report(drill(impatient, env | {"CELERY_BROKER_URL": broker.url}, start_worker, mailbox, broker, "redis-"))
+    with (
+        Mailbox(tmp_path / "mail") as mailbox,
+        Redis(tmp_path / "broker", keeps=True) as broker,
+    ):
+        report(
+            drill(
+                impatient,
+                env | {"CELERY_BROKER_URL": broker.url},
+                start_worker,
+                mailbox,
+                broker,
+                "redis-",
+            )
+        )
 
 
 @only_wsgi
-def test_no_task_in_rabbitmq_is_lost(project, env, start_worker, tmp_path, services, report):
+def test_no_task_in_rabbitmq_is_lost(
+    project, env, start_worker, tmp_path, services, report
+):
     broker = services.rabbitmq
     with Mailbox(tmp_path / "mail") as mailbox:
-        report(drill(project, env | {"CELERY_BROKER_URL": broker.url}, start_worker, mailbox, broker, "rabbit-"))
+        report(
+            drill(
+                project,
+                env | {"CELERY_BROKER_URL": broker.url},
+                start_worker,
+                mailbox,
+                broker,
+                "rabbit-",
+            )
+        )
 
 
 @only_wsgi
 def test_tasks_that_are_acknowledged_too_early_are_noticed(
     project, env, start_worker, tmp_path, services, break_promise
 ):
-    broken = break_promise("config/celery.py", "task_acks_late=True", "task_acks_late=False")
+    broken = break_promise(
+        "config/celery.py", "task_acks_late=True", "task_acks_late=False"
+    )
     broker = services.rabbitmq
-    with Mailbox(tmp_path / "mail") as mailbox, pytest.raises(AssertionError, match="lost"):
-        drill(broken, env | {"CELERY_BROKER_URL": broker.url}, start_worker, mailbox, broker, "early-", limit=20)
+    with (
+        Mailbox(tmp_path / "mail") as mailbox,
+        pytest.raises(AssertionError, match="lost"),
+    ):
+        drill(
+            broken,
+            env | {"CELERY_BROKER_URL": broker.url},
+            start_worker,
+            mailbox,
+            broker,
+            "early-",
+            limit=20,
+        )
 
 
 @only_wsgi
-def test_worker_that_is_stopped_among_its_tasks_ends(project, env, start_worker, tmp_path, report):
+def test_worker_that_is_stopped_among_its_tasks_ends(
+    project, env, start_worker, tmp_path, report
+):
     with Redis(tmp_path / "broker") as broker:
-        slowest = stop_among_tasks(project, env | {"CELERY_BROKER_URL": broker.url}, start_worker, stops=4)
+        slowest = stop_among_tasks(
+            project, env | {"CELERY_BROKER_URL": broker.url}, start_worker, stops=4
+        )
     report(f"celery, stopped among its tasks: ends within {slowest:.0f} s")
 
 
@@ -77,7 +138,11 @@ def stop_among_tasks(project, env: dict[str, str], start_worker, stops: int) -> 
     slowest = 0.0
     for _ in range(stops):
         worker = start_worker(project, env, "--concurrency=8")
-        worker.wait_for(lambda worker=worker: worker.log.count("no welcome mail") > 100, 60, "tasks to run")
+        worker.wait_for(
+            lambda worker=worker: worker.log.count("no welcome mail") > 100,
+            60,
+            "tasks to run",
+        )
         began = time.monotonic()
         worker.send_signal(signal.SIGTERM)
         try:
@@ -89,12 +154,26 @@ def stop_among_tasks(project, env: dict[str, str], start_worker, stops: int) -> 
 
 
 def drill(
-    project, env: dict[str, str], start_worker, mailbox: Mailbox, broker, prefix: str, *options, done=set, limit=45
+    project,
+    env: dict[str, str],
+    start_worker,
+    mailbox: Mailbox,
+    broker,
+    prefix: str,
+    *options,
+    done=set,
+    limit=45,
 ) -> str:
     env = env | {"EMAIL_URL": f"smtp://127.0.0.1:{mailbox.port}"}
     expected = {f"{prefix}{number}@shop.test" for number in range(TASKS)}
     mailbox.hold()
-    project.manage("shell", "--no-imports", "-c", CREATE.format(prefix=prefix, count=TASKS), env=env)
+    project.manage(
+        "shell",
+        "--no-imports",
+        "-c",
+        CREATE.format(prefix=prefix, count=TASKS),
+        env=env,
+    )
 
     killed = start_worker(project, env, *options)
     killed.wait_for(mailbox.arrived.is_set, 30, "a task to be under way")

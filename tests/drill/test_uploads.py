@@ -45,9 +45,15 @@ def test_uploads_are_bounded(project, env, start, report, tmp_path):
 
 
 @only_wsgi
-def test_bodies_that_are_handed_on_as_they_come_are_noticed(project, env, start, break_promise, tmp_path):
+def test_bodies_that_are_handed_on_as_they_come_are_noticed(
+    project, env, start, break_promise, tmp_path
+):
     break_promise("deploy/caddy/Caddyfile", "request_buffers 1MiB", "")
-    broken = break_promise("deploy/nginx/default.conf", "proxy_request_buffering on", "proxy_request_buffering off")
+    broken = break_promise(
+        "deploy/nginx/default.conf",
+        "proxy_request_buffering on",
+        "proxy_request_buffering off",
+    )
     instance = start(project, env)
     for proxy in (Caddy, Nginx):
         with (
@@ -58,34 +64,55 @@ def test_bodies_that_are_handed_on_as_they_come_are_noticed(project, env, start,
 
 
 @only_asgi
-def test_heads_and_bodies_without_a_limit_are_noticed(project, env, start, break_promise, tmp_path):
-    break_promise("deploy/caddy/Caddyfile", "max_header_size 32KiB", "max_header_size 1GiB")
-    break_promise("deploy/nginx/default.conf", "client_body_timeout 20s", "client_body_timeout 1s")
-    broken = break_promise("deploy/nginx/default.conf", "client_max_body_size 25m", "client_max_body_size 0")
+def test_heads_and_bodies_without_a_limit_are_noticed(
+    project, env, start, break_promise, tmp_path
+):
+    break_promise(
+        "deploy/caddy/Caddyfile", "max_header_size 32KiB", "max_header_size 1GiB"
+    )
+    break_promise(
+        "deploy/nginx/default.conf", "client_body_timeout 20s", "client_body_timeout 1s"
+    )
+    broken = break_promise(
+        "deploy/nginx/default.conf",
+        "client_max_body_size 25m",
+        "client_max_body_size 0",
+    )
     instance = start(project, env)
     for proxy, attack in ((Caddy, "headers?"), (Nginx, "endless chunks")):
         with (
             proxy(tmp_path / proxy.__name__, broken.path, instance.port) as running,
-            pytest.raises(AssertionError, match=f"{attack} through {proxy.__name__}: status"),
+            pytest.raises(
+                AssertionError, match=f"{attack} through {proxy.__name__}: status"
+            ),
         ):
             drill_fast(instance, running)
 
 
 @only_asgi
-def test_slow_clients_that_are_told_too_late_are_noticed(project, env, start, tmp_path, monkeypatch):
+def test_slow_clients_that_are_told_too_late_are_noticed(
+    project, env, start, tmp_path, monkeypatch
+):
     monkeypatch.setattr("tests.drill.test_uploads.SLOW_S", 2)
     instance = start(project, env)
     for proxy in (Caddy, Nginx):
         with (
             proxy(tmp_path / proxy.__name__, project.path, instance.port) as running,
-            pytest.raises(AssertionError, match=f"stalled body through {proxy.__name__}: status None"),
+            pytest.raises(
+                AssertionError,
+                match=f"stalled body through {proxy.__name__}: status None",
+            ),
         ):
             drill_slow(instance, running)
 
 
 @both_interfaces
-def test_an_application_that_takes_any_body_is_noticed(project, env, start, break_promise):
-    broken = break_promise("config/settings/base.py", '    "core.bodies.body_middleware",\n', "")
+def test_an_application_that_takes_any_body_is_noticed(
+    project, env, start, break_promise
+):
+    broken = break_promise(
+        "config/settings/base.py", '    "core.bodies.body_middleware",\n', ""
+    )
     with pytest.raises(AssertionError, match="a few chunks: status"):
         drill_directly(start(broken, env))
 
@@ -109,7 +136,11 @@ def drill_directly(instance) -> list[int]:
     connect = lambda: socket.create_connection(("127.0.0.1", instance.port), timeout=5)  # noqa: E731
     seen = []
     for name, pieces, refusal in (
-        ("a few chunks", [post(b"Transfer-Encoding: chunked"), b"5\r\nhello\r\n0\r\n\r\n"], 411),
+        (
+            "a few chunks",
+            [post(b"Transfer-Encoding: chunked"), b"5\r\nhello\r\n0\r\n\r\n"],
+            411,
+        ),
         ("endless chunks", endless_chunks(), 411),
         ("5 GiB declared", declared(b"/drill/received/"), 413),
     ):
@@ -125,7 +156,9 @@ def drill_whole(proxy: Proxy) -> None:
         connection = client(proxy.port, tls=True)
         connection.request("POST", "/drill/received/", bytes(size), PUBLIC)
         received = json.loads(connection.getresponse().read())["bytes"]
-        assert received == size, f"of {size} bytes through {proxy.name} there arrive {received}"
+        assert received == size, (
+            f"of {size} bytes through {proxy.name} there arrive {received}"
+        )
         connection.close()
     head = post(b"Content-Length: %d" % (LARGEST + 1), path=b"/drill/received/")
     status = send(proxy.connect, [head, bytes(LARGEST + 1)])
@@ -150,25 +183,50 @@ def drill_fast(instance, proxy: Proxy) -> list[int]:
             for _ in range(SENDERS):
                 stack.enter_context(proxy.connect()).sendall(SLOW["dripping body"][0])
             seen.append(send(proxy.connect, [SLOW["dripping body"][0]]))
-            assert seen[-1] == 429, f"body {SENDERS + 1} of one address: status {seen[-1]}"
+            assert seen[-1] == 429, (
+                f"body {SENDERS + 1} of one address: status {seen[-1]}"
+            )
     return seen
 
 
 def drill_slow(instance, *proxies: Proxy) -> tuple[float, float]:
     """Slow clients of every kind at every proxy: the seconds until they are told, and those that others had to wait."""
-    kinds = [(proxy, name) for proxy in proxies for name in SLOW for _ in range(ATTACKERS)]
+    kinds = [
+        (proxy, name) for proxy in proxies for name in SLOW for _ in range(ATTACKERS)
+    ]
     over = threading.Event()
     with ExitStack() as stack, ThreadPoolExecutor(len(kinds)) as pool:
-        watchers = [stack.enter_context(Others(proxy, f"slow clients of {proxy.name}", over)) for proxy in proxies]
-        attackers = [pool.submit(drip, proxy.connect, *SLOW[name], over) for proxy, name in kinds]
-        wait([attacker for kind, attacker in zip(kinds, attackers, strict=True) if not is_held(*kind)])
+        watchers = [
+            stack.enter_context(Others(proxy, f"slow clients of {proxy.name}", over))
+            for proxy in proxies
+        ]
+        attackers = [
+            pool.submit(drip, proxy.connect, *SLOW[name], over) for proxy, name in kinds
+        ]
+        wait(
+            [
+                attacker
+                for kind, attacker in zip(kinds, attackers, strict=True)
+                if not is_held(*kind)
+            ]
+        )
         over.set()
         ends = [attacker.result() for attacker in attackers]
     for (proxy, name), (status, seconds) in zip(kinds, ends, strict=True):
-        is_right = status is None if is_held(proxy, name) else status == CLOSED or status in range(400, 500)
-        assert is_right, f"{name} through {proxy.name}: status {status} after {seconds:.0f} s"
-    assert "/drill/body/" not in instance.process.log, "a slow body has reached the application"
-    return max(seconds for status, seconds in ends if status is not None), max(others.longest for others in watchers)
+        is_right = (
+            status is None
+            if is_held(proxy, name)
+            else status == CLOSED or status in range(400, 500)
+        )
+        assert is_right, (
+            f"{name} through {proxy.name}: status {status} after {seconds:.0f} s"
+        )
+    assert "/drill/body/" not in instance.process.log, (
+        "a slow body has reached the application"
+    )
+    return max(seconds for status, seconds in ends if status is not None), max(
+        others.longest for others in watchers
+    )
 
 
 def is_held(proxy: Proxy, name: str) -> bool:
@@ -182,7 +240,9 @@ class Others:
     When that is too long the attack may end: the event is set.
     """
 
-    def __init__(self, proxy: Proxy, name: str, noticed: threading.Event | None = None) -> None:
+    def __init__(
+        self, proxy: Proxy, name: str, noticed: threading.Event | None = None
+    ) -> None:
         self.proxy = proxy
         self.name = name
         self.noticed = noticed or threading.Event()
@@ -198,7 +258,9 @@ class Others:
     def __exit__(self, *error: object) -> None:
         self.over.set()
         self.thread.join()
-        assert not self.problem, f"{self.name}: others wait for an answer: {self.problem!r}"
+        assert not self.problem, (
+            f"{self.name}: others wait for an answer: {self.problem!r}"
+        )
 
     def ask(self) -> None:
         while not self.over.is_set() and not self.problem:
@@ -216,7 +278,12 @@ class Others:
 
 
 def post(*headers: bytes, path: bytes = b"/drill/upload/") -> bytes:
-    lines = [b"POST " + path + b" HTTP/1.1", b"Host: shop.test", b"X-Forwarded-Proto: https", *headers]
+    lines = [
+        b"POST " + path + b" HTTP/1.1",
+        b"Host: shop.test",
+        b"X-Forwarded-Proto: https",
+        *headers,
+    ]
     return b"\r\n".join([*lines, b"", b""])
 
 
@@ -233,31 +300,68 @@ def declared(path: bytes) -> list[bytes]:
 
 
 def endless_chunks() -> list[bytes]:
-    return [post(b"Transfer-Encoding: chunked"), *[b"%x\r\n%s\r\n" % (len(MEGABYTE), MEGABYTE)] * 64]
+    return [
+        post(b"Transfer-Encoding: chunked"),
+        *[b"%x\r\n%s\r\n" % (len(MEGABYTE), MEGABYTE)] * 64,
+    ]
 
 
 @cache
 def attacks() -> list[tuple[str, Iterable[bytes], tuple[int, ...]]]:
     """Names, what is sent piece by piece until the answer is there, and the statuses that are right."""
-    too_large_a_head = (400, 414, 431)  # nginx has its own status for each, and shows 400 for most
+    too_large_a_head = (
+        400,
+        414,
+        431,
+    )  # nginx has its own status for each, and shows 400 for most
     paths = (b"/drill/upload/", b"/health/live/", b"/static/admin/css/base.css")
     bomb = gzip.compress(multipart(bytes(200 * 1024 * 1024)), 1)
     form = b"Content-Type: multipart/form-data; boundary=b"
-    images = {"PNG of 4 gigapixels": png(65_000, 65_000), "PNG of 2 GiB": png(30_000, 24_000)}
+    images = {
+        "PNG of 4 gigapixels": png(65_000, 65_000),
+        "PNG of 2 GiB": png(30_000, 24_000),
+    }
     return [
         ("endless chunks", endless_chunks(), (411, 413)),
-        *((f"5 GiB declared for {path.decode()}", declared(path), (413,)) for path in paths),
-        ("huge header", [b"GET / HTTP/1.1\r\nX-Test: ", *[b"a" * 65536] * 160, b"\r\n\r\n"], too_large_a_head),
-        ("thousands of headers", [b"GET / HTTP/1.1\r\n", b"X-Test: a\r\n" * 5000, b"\r\n"], too_large_a_head),
-        ("endless headers", [b"GET / HTTP/1.1\r\n", *[b"X-Test: aaaaaaaa\r\n" * 4000] * 160], too_large_a_head),
+        *(
+            (f"5 GiB declared for {path.decode()}", declared(path), (413,))
+            for path in paths
+        ),
+        (
+            "huge header",
+            [b"GET / HTTP/1.1\r\nX-Test: ", *[b"a" * 65536] * 160, b"\r\n\r\n"],
+            too_large_a_head,
+        ),
+        (
+            "thousands of headers",
+            [b"GET / HTTP/1.1\r\n", b"X-Test: a\r\n" * 5000, b"\r\n"],
+            too_large_a_head,
+        ),
+        (
+            "endless headers",
+            [b"GET / HTTP/1.1\r\n", *[b"X-Test: aaaaaaaa\r\n" * 4000] * 160],
+            too_large_a_head,
+        ),
         ("endless line", [b"GET /", *[b"a" * 65536] * 160], too_large_a_head),
         *(
-            (name, [post(form, b"Content-Length: %d" % len(multipart(image))), multipart(image)], (400,))
+            (
+                name,
+                [
+                    post(form, b"Content-Length: %d" % len(multipart(image))),
+                    multipart(image),
+                ],
+                (400,),
+            )
             for name, image in images.items()
         ),
         (
             "gzip bomb",
-            [post(form, b"Content-Encoding: gzip", b"Content-Length: %d" % len(bomb)), bomb],
+            [
+                post(
+                    form, b"Content-Encoding: gzip", b"Content-Length: %d" % len(bomb)
+                ),
+                bomb,
+            ],
             (400, 415),
         ),
     ]
@@ -267,11 +371,21 @@ def png(width: int, height: int) -> bytes:
     """An image of one colour, in a few hundred kilobytes at most, that takes 3 bytes for each pixel in memory."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data))
+            + kind
+            + data
+            + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     pixels = zlib.compress(bytes(50 * 1024 * 1024), 1)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", pixels)
+        + chunk(b"IEND", b"")
+    )
 
 
 def multipart(content: bytes) -> bytes:
@@ -292,7 +406,10 @@ def send(connect: Callable[[], socket.socket], pieces: Iterable[bytes]) -> int:
 
 
 def drip(
-    connect: Callable[[], socket.socket], start: bytes, drop: bytes, over: threading.Event
+    connect: Callable[[], socket.socket],
+    start: bytes,
+    drop: bytes,
+    over: threading.Event,
 ) -> tuple[int | None, float]:
     """The status that a slow client gets (None for nothing at all), and after how many seconds."""
     began = time.monotonic()

@@ -25,12 +25,18 @@ def ping(request: HttpRequest) -> HttpResponse:
 
 def row(request: HttpRequest) -> HttpResponse:
     """One row from the database."""
-    return JsonResponse({"model": ContentType.objects.order_by("pk").values_list("model", flat=True)[0]})
+    return JsonResponse(
+        {"model": ContentType.objects.order_by("pk").values_list("model", flat=True)[0]}
+    )
 
 
 async def row_async(request: HttpRequest) -> HttpResponse:
     """The same, from a view that is a coroutine."""
-    first = await ContentType.objects.order_by("pk").values_list("model", flat=True).afirst()
+    first = (
+        await ContentType.objects.order_by("pk")
+        .values_list("model", flat=True)
+        .afirst()
+    )
     return JsonResponse({"model": first})
 
 
@@ -57,7 +63,9 @@ def body(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 def received(request: HttpRequest) -> HttpResponse:
     """A body of any size, read piece by piece."""
-    return JsonResponse({"bytes": sum(len(piece) for piece in iter(lambda: request.read(65536), b""))})
+    return JsonResponse(
+        {"bytes": sum(len(piece) for piece in iter(lambda: request.read(65536), b""))}
+    )
 
 
 @csrf_exempt
@@ -108,7 +116,9 @@ def link(request: HttpRequest, signed: str) -> HttpResponse:
 def reset(request: HttpRequest, username: str, token: str) -> HttpResponse:
     """What a mail about a forgotten password leads to."""
     user = get_user_model().objects.get(username=username)
-    return JsonResponse({}, status=200 if default_token_generator.check_token(user, token) else 403)
+    return JsonResponse(
+        {}, status=200 if default_token_generator.check_token(user, token) else 403
+    )
 
 
 urlpatterns = [

@@ -15,7 +15,17 @@ from tests.services.service import Server
 from tests.services.tokens import TokenServer, make_token
 
 TEMPLATE = Path(__file__).resolve().parents[2]
-PROGRAM = TEMPLATE / "build" / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+PROGRAM = (
+    TEMPLATE
+    / "build"
+    / "azurite"
+    / "node_modules"
+    / "azurite"
+    / "dist"
+    / "src"
+    / "blob"
+    / "main.js"
+)
 
 
 class Azure(Server):
@@ -44,8 +54,20 @@ class Azure(Server):
     def command(self) -> list[str | Path]:
         if not PROGRAM.exists():
             raise NotInstalledError("azurite is not installed: scripts/servers")
-        tls = ["--cert", self.certificate.file, "--key", self.certificate.key, "--oauth", "basic"]
-        options = ["--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck", "--silent"]
+        tls = [
+            "--cert",
+            self.certificate.file,
+            "--key",
+            self.certificate.key,
+            "--oauth",
+            "basic",
+        ]
+        options = [
+            "--inMemoryPersistence",
+            "--disableTelemetry",
+            "--skipApiVersionCheck",
+            "--silent",
+        ]
         return [
             find_program("node", "nodejs"),
             PROGRAM,
@@ -66,7 +88,11 @@ class Azure(Server):
         """Make an empty container and return its name."""
         trust = ssl.create_default_context(cafile=self.certificate.file)
         connection = HTTPSConnection(HOST, self.port, context=trust, timeout=10)
-        headers = {"Host": self.host, "Authorization": f"Bearer {make_token()}", "x-ms-version": "2023-11-03"}
+        headers = {
+            "Host": self.host,
+            "Authorization": f"Bearer {make_token()}",
+            "x-ms-version": "2023-11-03",
+        }
         connection.request("PUT", f"/{name}?restype=container", headers=headers)
         answer = connection.getresponse()
         assert answer.status == HTTPStatus.CREATED, answer.read()

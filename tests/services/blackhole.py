@@ -22,7 +22,9 @@ class BlackHole:
         listener.listen(0)
         if not any(self._times_out() for _ in range(ENOUGH)):
             self.__exit__()
-            raise RuntimeError(f"port {self.port} still answers after {ENOUGH} connects: this kernel keeps no backlog")
+            raise RuntimeError(
+                f"port {self.port} still answers after {ENOUGH} connects: this kernel keeps no backlog"
+            )
         return self
 
     def __exit__(self, *error: object) -> None:

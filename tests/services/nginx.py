@@ -45,13 +45,26 @@ class Nginx(Proxy):
     def command(self) -> list[str | Path]:
         certificate = Certificate(self.folder, SITE)
         self._listen = LISTEN.format(
-            host=HOST, plain_port=self.plain_port, port=self.port, certificate=certificate
+            host=HOST,
+            plain_port=self.plain_port,
+            port=self.port,
+            certificate=certificate,
         ).strip()
         # Started by root its workers are nobody, who may not write into pytest's folders.
         user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""
-        (self.folder / "nginx.conf").write_text(CONFIGURATION.format(folder=self.folder, user=user))
+        (self.folder / "nginx.conf").write_text(
+            CONFIGURATION.format(folder=self.folder, user=user)
+        )
         self._configure(down=None)
-        return [find_program("nginx", "nginx"), "-p", self.folder, "-c", "nginx.conf", "-e", "stderr"]
+        return [
+            find_program("nginx", "nginx"),
+            "-p",
+            self.folder,
+            "-c",
+            "nginx.conf",
+            "-e",
+            "stderr",
+        ]
 
     def take_out(self, upstream: int | None) -> None:
         """Mark one upstream as down (or none) and reload; return when the workers that did not know have ended."""
@@ -59,17 +72,33 @@ class Nginx(Proxy):
         before = self._workers()
         self._configure(down=upstream)
         self.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: (now := self._workers()) and not before & now, 30, "nginx's workers are new ones")
+        wait_until(
+            lambda: (now := self._workers()) and not before & now,
+            30,
+            "nginx's workers are new ones",
+        )
 
     def _configure(self, down: int | None) -> None:
         """Write the project's file with these ports in the place of its own."""
-        servers = [f"server {HOST}:{port}{' down' if port == down else ''};" for port in self.upstreams]
+        servers = [
+            f"server {HOST}:{port}{' down' if port == down else ''};"
+            for port in self.upstreams
+        ]
         text = (self.project / "deploy" / "nginx" / "default.conf").read_text()
-        for old, new in {"server app:8000;": " ".join(servers), "listen 80;": self._listen}.items():
-            assert text.count(old) == 1, f"default.conf has {old!r} {text.count(old)} times"
+        for old, new in {
+            "server app:8000;": " ".join(servers),
+            "listen 80;": self._listen,
+        }.items():
+            assert text.count(old) == 1, (
+                f"default.conf has {old!r} {text.count(old)} times"
+            )
             text = text.replace(old, new)
         (self.folder / "default.conf").write_text(text)
 
     def _workers(self) -> set[str]:
         assert self.process
-        return set(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split())
+        return set(
+            Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+            .read_text()
+            .split()
+        )

@@ -2,13 +2,20 @@
 
 from pathlib import Path
 
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+)
 
 from tests.services.process import HOST
 from tests.services.sink import Sink
 
-MESSAGES = {"/v1/traces": ExportTraceServiceRequest, "/v1/metrics": ExportMetricsServiceRequest}
+MESSAGES = {
+    "/v1/traces": ExportTraceServiceRequest,
+    "/v1/metrics": ExportMetricsServiceRequest,
+}
 
 
 class OTLPReceiver(Sink):
@@ -57,4 +64,7 @@ class OTLPReceiver(Sink):
 
 
 def read(attributes) -> dict[str, object]:
-    return {item.key: getattr(item.value, item.value.WhichOneof("value")) for item in attributes}
+    return {
+        item.key: getattr(item.value, item.value.WhichOneof("value"))
+        for item in attributes
+    }

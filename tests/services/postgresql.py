@@ -9,14 +9,20 @@ import psycopg
 from tests.services.process import HOST, as_user, find_package, run
 from tests.services.service import DatabaseServer
 
-TRADED_FOR_SPEED = ["fsync=off", "full_page_writes=off", "synchronous_commit=off"]  # a test's data need not last
+TRADED_FOR_SPEED = [
+    "fsync=off",
+    "full_page_writes=off",
+    "synchronous_commit=off",
+]  # a test's data need not last
 
 
 class PostgreSQL(DatabaseServer):
     """PostgreSQL 18 over TCP with passwords (scram-sha-256) and up to 100 connections."""
 
     users = ("postgres",)  # it refuses to run as root
-    stop_signal = signal.SIGINT  # fast mode: ends the sessions instead of waiting for them
+    stop_signal = (
+        signal.SIGINT
+    )  # fast mode: ends the sessions instead of waiting for them
     role = "project"
 
     def command(self) -> list[str | Path]:
@@ -27,16 +33,34 @@ class PostgreSQL(DatabaseServer):
             "max_connections=100",
             *TRADED_FOR_SPEED,
         ]
-        return [self._program("postgres"), "-D", self.data, *(word for line in settings for word in ("-c", line))]
+        return [
+            self._program("postgres"),
+            "-D",
+            self.data,
+            *(word for line in settings for word in ("-c", line)),
+        ]
 
     def install(self) -> None:
         initdb = self._program("initdb")
         password_file = self.home / "password"
         password_file.write_text(self.password)
-        access = ["--username=postgres", f"--pwfile={password_file}", "--auth=scram-sha-256"]
+        access = [
+            "--username=postgres",
+            f"--pwfile={password_file}",
+            "--auth=scram-sha-256",
+        ]
         # The builtin locale: with plain C, UPPER() and so Django's icontains know ASCII letters only.
-        text = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        run([initdb, "-D", self.data, "--no-sync", *access, *text], cwd=self.home, **as_user(self.user))
+        text = [
+            "--encoding=UTF8",
+            "--locale=C",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+        ]
+        run(
+            [initdb, "-D", self.data, "--no-sync", *access, *text],
+            cwd=self.home,
+            **as_user(self.user),
+        )
 
     def set_up(self) -> None:
         self.query(f"CREATE ROLE {self.role} LOGIN CREATEDB PASSWORD '{self.password}'")
@@ -55,13 +79,17 @@ class PostgreSQL(DatabaseServer):
 
     def query(self, sql: str, database: str = "postgres") -> list[tuple]:
         """Run one statement as the superuser and return its rows."""
-        with psycopg.connect(self._url("postgres", database), autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(
+            self._url("postgres", database), autocommit=True, connect_timeout=5
+        ) as connection:
             cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
     def count_connections(self, url: str) -> int:
         """How many connections there are to the database of this URL."""
-        with psycopg.connect(self._url("postgres", "postgres"), autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(
+            self._url("postgres", "postgres"), autocommit=True, connect_timeout=5
+        ) as connection:
             name = url.rpartition("/")[2]
             query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
             return connection.execute(query, [name]).fetchone()[0]
@@ -79,9 +107,13 @@ class PostgreSQL(DatabaseServer):
         """Return a copy where the other user can read it, as it cannot in a virtual environment under root's home."""
         copy = self.home / package.name
         if not copy.exists():
-            libraries = f"{package.name}.libs"  # the programs look for them beside the package
+            libraries = (
+                f"{package.name}.libs"  # the programs look for them beside the package
+            )
             shutil.copytree(package.with_name(libraries), self.home / libraries)
-            shutil.copytree(package, copy, ignore=shutil.ignore_patterns("pginstall", "__pycache__"))
+            shutil.copytree(
+                package, copy, ignore=shutil.ignore_patterns("pginstall", "__pycache__")
+            )
         return copy
 
 

@@ -48,14 +48,22 @@ def free_port() -> int:
 
 def accepts(port: int) -> bool:
     """Tell whether something on loopback accepts connections on this port."""
-    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((HOST, port), timeout=1),
+    ):
         return True
     return False
 
 
 def find_program(name: str, apt: str) -> str:
     """Return the path of a program, also from the folders for daemons, which Debian keeps off a user's PATH."""
-    path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"]))
+    path = shutil.which(
+        name,
+        path=os.pathsep.join(
+            [os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"]
+        ),
+    )
     if path is None:
         raise NotInstalledError(f"{name} is not installed: apt-get install {apt}")
     return path
@@ -79,14 +87,22 @@ def unprivileged_user(*names: str) -> str | None:
 
 def as_user(name: str | None) -> dict:
     """Return the arguments with which subprocess runs a program as this user; none for None."""
-    return {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []} if name else {}
+    return (
+        {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
+        if name
+        else {}
+    )
 
 
 def run(command: Sequence[str | Path], **options) -> str:
     """Run a command to its end and return its output; raise an error that shows the output if it fails."""
-    done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, text=True, **options)
+    done = subprocess.run(
+        command, capture_output=True, stdin=subprocess.DEVNULL, text=True, **options
+    )
     if done.returncode:
-        raise RuntimeError(f"{Path(command[0]).name} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        raise RuntimeError(
+            f"{Path(command[0]).name} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+        )
     return done.stdout
 
 
@@ -128,7 +144,14 @@ class Process:
                 **as_user(user),
             )
         self._guard = subprocess.Popen(
-            ["/bin/sh", "-c", GUARD, "guard", stop_signal.name.removeprefix("SIG"), str(self.pid)],
+            [
+                "/bin/sh",
+                "-c",
+                GUARD,
+                "guard",
+                stop_signal.name.removeprefix("SIG"),
+                str(self.pid),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -164,14 +187,18 @@ class Process:
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")
 
-    def wait_for(self, predicate: Callable[[], object], timeout: float, what: str) -> None:
+    def wait_for(
+        self, predicate: Callable[[], object], timeout: float, what: str
+    ) -> None:
         """Wait for a condition; if it does not come or the process ends, raise an error that shows the log."""
         try:
             wait_until(lambda: not self.running or predicate(), timeout, what)
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self._log_tail()}") from None
         if not self.running:
-            raise RuntimeError(f"{what}: {self.name} ended with {self.returncode}\n{self._log_tail()}")
+            raise RuntimeError(
+                f"{what}: {self.name} ended with {self.returncode}\n{self._log_tail()}"
+            )
 
     def wait(self, timeout: float) -> int | None:
         """Wait for the process to end by itself and return its exit status."""
@@ -191,7 +218,9 @@ class Process:
         self.send_signal(signal.SIGCONT)  # a test may have paused it
         with contextlib.suppress(TimeoutError):
             wait_until(lambda: not self.running, timeout, f"{self.name} ends")
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS refuses where nothing is left
+        with contextlib.suppress(
+            ProcessLookupError, PermissionError
+        ):  # macOS refuses where nothing is left
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
         self._guard.communicate(b"\n")

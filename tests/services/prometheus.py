@@ -17,9 +17,15 @@ class Prometheus(Server):
     def __init__(self, folder: Path, target: str, job: str, *rule_files: Path) -> None:
         super().__init__(folder)
         self.config = {
-            "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms", "evaluation_interval": "1s"},
+            "global": {
+                "scrape_interval": "200ms",
+                "scrape_timeout": "200ms",
+                "evaluation_interval": "1s",
+            },
             "rule_files": [str(path) for path in rule_files],
-            "scrape_configs": [{"job_name": job, "static_configs": [{"targets": [target]}]}],
+            "scrape_configs": [
+                {"job_name": job, "static_configs": [{"targets": [target]}]}
+            ],
         }
 
     def command(self) -> list[str | Path]:
@@ -34,7 +40,9 @@ class Prometheus(Server):
 
     def ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{self.port}/-/ready", timeout=5) as answer:
+            with urllib.request.urlopen(
+                f"http://{HOST}:{self.port}/-/ready", timeout=5
+            ) as answer:
                 return answer.status == 200
         except OSError:
             return False
@@ -47,4 +55,7 @@ class Prometheus(Server):
 
     def query(self, expression: str) -> list[float]:
         """The values of an expression now, one for each of its series."""
-        return [float(series["value"][1]) for series in self.ask("query", query=expression)["result"]]
+        return [
+            float(series["value"][1])
+            for series in self.ask("query", query=expression)["result"]
+        ]

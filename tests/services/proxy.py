@@ -32,11 +32,17 @@ class Proxy(Server):
     def url(self) -> str:
         return f"https://{SITE}:{self.port}"
 
-    def connect(self, *, plain: bool = False, source: str = HOST, timeout: float = 20) -> socket.socket:
+    def connect(
+        self, *, plain: bool = False, source: str = HOST, timeout: float = 20
+    ) -> socket.socket:
         """A connection to one of its ports, from an address of loopback."""
         port = self.plain_port if plain else self.port
         connection = socket.create_connection((HOST, port), timeout, (source, 0))
-        return connection if plain else ANY_CERTIFICATE.wrap_socket(connection, server_hostname=SITE)
+        return (
+            connection
+            if plain
+            else ANY_CERTIFICATE.wrap_socket(connection, server_hostname=SITE)
+        )
 
     def ready(self) -> bool:
         """Caddy makes its certificate after the port is open."""

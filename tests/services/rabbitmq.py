@@ -37,7 +37,13 @@ class RabbitMQ(DatabaseServer):
     def start(self) -> None:
         if not self.names:
             # Erlang's name server: a node that finds none starts one that outlives it.
-            epmd = [find_program("epmd", "rabbitmq-server"), "-address", HOST, "-port", str(self._names_port)]
+            epmd = [
+                find_program("epmd", "rabbitmq-server"),
+                "-address",
+                HOST,
+                "-port",
+                str(self._names_port),
+            ]
             self.names = Process(epmd, self.folder, user=self.user)
             self.names.wait_for(lambda: accepts(self._names_port), 10, "epmd answers")
         super().start()
@@ -59,7 +65,10 @@ class RabbitMQ(DatabaseServer):
                 f"listeners.ssl.1 = {HOST}:{self.port}",
                 "ssl_options.verify = verify_none",
             ]
-            for option, file in (("certfile", self.certificate.file), ("keyfile", self.certificate.key)):
+            for option, file in (
+                ("certfile", self.certificate.file),
+                ("keyfile", self.certificate.key),
+            ):
                 copy = shutil.copy(file, self.home)
                 Path(copy).chmod(0o644)  # made by this user, read by the other
                 lines.append(f"ssl_options.{option} = {copy}")

@@ -26,5 +26,7 @@ class S3(Server):
     def create_bucket(self, name: str) -> str:
         """Make an empty bucket and return its URL."""
         url = f"{self.endpoint_url}/{name}"
-        with urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=10):
+        with urllib.request.urlopen(
+            urllib.request.Request(url, method="PUT"), timeout=10
+        ):
             return url

@@ -66,7 +66,9 @@ class Server(Service):
             stop_signal=self.stop_signal,
         )
         try:
-            self.process.wait_for(self.ready, 30, f"{type(self).__name__} answers on port {self.port}")
+            self.process.wait_for(
+                self.ready, 30, f"{type(self).__name__} answers on port {self.port}"
+            )
         except BaseException:
             self.stop()
             raise
@@ -98,7 +100,9 @@ class DatabaseServer(Server):
         """The folder that `user` owns. Not in `folder` for another user than this one: pytest's folders are 0700."""
         if self._home is None:
             parent = None if self.user else self.folder
-            self._home = tempfile.TemporaryDirectory(prefix="data-", dir=parent, ignore_cleanup_errors=True)
+            self._home = tempfile.TemporaryDirectory(
+                prefix="data-", dir=parent, ignore_cleanup_errors=True
+            )
             if self.user:
                 shutil.chown(self._home.name, self.user)
         return Path(self._home.name)

@@ -11,7 +11,11 @@ import brotli
 from tests.services.process import HOST
 from tests.services.service import Service
 
-DECODERS: dict[str, Callable[[bytes], bytes]] = {"": bytes, "gzip": gzip.decompress, "br": brotli.decompress}
+DECODERS: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    "gzip": gzip.decompress,
+    "br": brotli.decompress,
+}
 
 
 class Sink(Service):
@@ -29,7 +33,9 @@ class Sink(Service):
         if self._server is None:
             handler = type("BoundHandler", (_Handler,), {"sink": self})
             self._server = ThreadingHTTPServer((HOST, self.port), handler)
-            threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+            threading.Thread(
+                target=self._server.serve_forever, args=(0.02,), daemon=True
+            ).start()
 
     def stop(self) -> None:
         if self._server:
@@ -39,13 +45,17 @@ class Sink(Service):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"  # connections are kept, as by what stands behind the real addresses
+    protocol_version = (
+        "HTTP/1.1"  # connections are kept, as by what stands behind the real addresses
+    )
     sink: Sink
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         try:
-            self.sink.receive(self.path, DECODERS[self.headers.get("Content-Encoding", "")](body))
+            self.sink.receive(
+                self.path, DECODERS[self.headers.get("Content-Encoding", "")](body)
+            )
         except LookupError:
             self.send_error(404)
             return

@@ -26,7 +26,9 @@ class SMTP(Service):
     def start(self) -> None:
         if self._controller is None:
             # Without a name of its own it would look one up in DNS for every connection.
-            self._controller = Controller(self, hostname=HOST, port=self.port, server_hostname="localhost")
+            self._controller = Controller(
+                self, hostname=HOST, port=self.port, server_hostname="localhost"
+            )
             self._controller.start()
 
     def stop(self) -> None:
@@ -39,7 +41,9 @@ class SMTP(Service):
         wait_until(lambda: self.messages, timeout, "an e-mail arrives")
         return self.messages[-1]
 
-    async def handle_DATA(self, server: smtp.SMTP, session: smtp.Session, envelope: smtp.Envelope) -> str:  # noqa: N802
+    async def handle_DATA(
+        self, server: smtp.SMTP, session: smtp.Session, envelope: smtp.Envelope
+    ) -> str:  # noqa: N802
         """Keep a message (called by aiosmtpd)."""
         message = read_message(envelope)
         (self.folder / f"{len(self.messages) + 1}.eml").write_bytes(message.as_bytes())
@@ -72,5 +76,9 @@ class Mailbox(SMTP):
 
 
 def read_message(envelope: smtp.Envelope) -> EmailMessage:
-    content = cast(bytes, envelope.content).replace(b"\r\n", b"\n")  # CRLF is for the wire
-    return cast(EmailMessage, email.message_from_bytes(content, policy=email.policy.default))
+    content = cast(bytes, envelope.content).replace(
+        b"\r\n", b"\n"
+    )  # CRLF is for the wire
+    return cast(
+        EmailMessage, email.message_from_bytes(content, policy=email.policy.default)
+    )

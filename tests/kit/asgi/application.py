@@ -44,7 +44,9 @@ def test_a_client_that_leaves_has_its_line_too(caplog):
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(leave())
-    assert [(record.path, record.status) for record in caplog.records] == [("/slow/", 499)]
+    assert [(record.path, record.status) for record in caplog.records] == [
+        ("/slow/", 499)
+    ]
 
 
 @pytest.mark.django_db

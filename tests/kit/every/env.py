@@ -86,7 +86,13 @@ def test_values_of_every_type(env, monkeypatch):
     values = {"A": " 12 ", "B": "0.5", "C": " a.test, b.test ,,", "D": "$A", "E": "8"}
     for name, value in values.items():
         monkeypatch.setenv(name, value)
-    read = (env.int("A"), env.float("B"), env.list("C"), env.str("D"), env("E", default=5))
+    read = (
+        env.int("A"),
+        env.float("B"),
+        env.list("C"),
+        env.str("D"),
+        env("E", default=5),
+    )
     assert read == (12, 0.5, ["a.test", "b.test"], "$A", 8)
 
 
@@ -138,7 +144,9 @@ def test_mail_urls(env, monkeypatch, url, options):
     assert env.mailer("EMAIL_URL", default="")["OPTIONS"] == expected
 
 
-@pytest.mark.parametrize("url", ["https://mail.test", "smtp://", "smtp://mail.test:port", "smtp://[::1"])
+@pytest.mark.parametrize(
+    "url", ["https://mail.test", "smtp://", "smtp://mail.test:port", "smtp://[::1"]
+)
 def test_a_malformed_address_is_a_problem(env, monkeypatch, url):
     monkeypatch.setenv("EMAIL_URL", url)
     assert env.mailer("EMAIL_URL", default="") == {}

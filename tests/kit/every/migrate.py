@@ -14,7 +14,11 @@ def test_only_one_works_and_a_look_does_not_wait(monkeypatch, caplog):
     call_command("migrate", check_unapplied=True, verbosity=0)
     call_command("migrate", plan=True, verbosity=0)
     assert caplog.messages == []
-    monkeypatch.setattr(migrate, "sleep", lambda seconds: lock.__exit__(None, None, None))
+    monkeypatch.setattr(
+        migrate, "sleep", lambda seconds: lock.__exit__(None, None, None)
+    )
     call_command("migrate", verbosity=0)
     first.close()
-    assert caplog.messages == ["another process migrates this database; waiting for it to end"]
+    assert caplog.messages == [
+        "another process migrates this database; waiting for it to end"
+    ]

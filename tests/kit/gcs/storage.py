@@ -6,7 +6,9 @@ import pytest
 from django.core.files.storage.handler import StorageHandler
 
 
-def test_google_signs_for_an_identity_without_a_key(load_production, monkeypatch, tmp_path):
+def test_google_signs_for_an_identity_without_a_key(
+    load_production, monkeypatch, tmp_path
+):
     names = ("client_id", "client_secret", "refresh_token")
     user = {"type": "authorized_user", **dict.fromkeys(names, "none")}
     (tmp_path / "user.json").write_text(json.dumps(user))

@@ -1,6 +1,8 @@
 """Production's connections to MySQL and MariaDB: strict, with limits; the replica."""
 
-READ_ONLY = " /*!50720 , transaction_read_only = ON */ /*M!100101 , tx_read_only = ON */"
+READ_ONLY = (
+    " /*!50720 , transaction_read_only = ON */ /*M!100101 , tx_read_only = ON */"
+)
 
 
 def test_connections_are_strict_and_have_limits(load_production):
