@@ -44,7 +44,7 @@ def test_instance_that_does_not_drain_is_noticed(
 ):
     broken = break_promise(
         "core/health.py",
-        "if Path(settings.DRAIN_FILE).exists():",
+        "if settings.DRAIN_FILE.exists():",
         "if not settings.DRAIN_FILE:",
     )
     instances = [start(broken, env), start(broken, env)]

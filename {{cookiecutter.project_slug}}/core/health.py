@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from inspect import iscoroutinefunction
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -38,7 +37,6 @@ logger = logging.getLogger(__name__)
 
 def check_database() -> None:
     """Send one query; connect anew if the connection is broken."""
-    close_old_connections()
     connection.ensure_connection()
     if not connection.is_usable():
         connection.close()
@@ -104,14 +102,15 @@ def health_middleware(
     def serve(request: HttpRequest) -> HttpResponseBase:
         begun = begin_all(request)
         for run, seconds in begun:
-            wait([run], seconds)
-        response: HttpResponseBase = answer(request, begun) or get_response(request)
-        return response
+            if not run.done():
+                wait([run], seconds)
+        return answer(request, begun) or get_response(request)
 
     async def serve_async(request: HttpRequest) -> HttpResponseBase:
         begun = begin_all(request)
         for run, seconds in begun:
-            await asyncio.wait([asyncio.wrap_future(run)], timeout=seconds)
+            if not run.done():
+                await asyncio.wait([asyncio.wrap_future(run)], timeout=seconds)
         return answer(request, begun) or await get_response(request)
 
     return serve_async if iscoroutinefunction(get_response) else serve
@@ -133,7 +132,7 @@ def answer(request: HttpRequest, begun: list[Run]) -> JsonResponse | None:
     if begun:
         passed = [run.done() and run.result() for run, _ in begun]
         states = {name: STATES[ok] for name, ok in zip(CHECKS, passed, strict=True)}
-        if Path(settings.DRAIN_FILE).exists():
+        if settings.DRAIN_FILE.exists():
             states["drain"] = "failing"
         if "failing" in [states[name] for name in states if name != "cache"]:
             content["status"] = "unavailable"

@@ -291,7 +291,7 @@ READINESS_CHECKS = {
 }
 # %endif
 # An instance takes no new traffic while this file exists.
-DRAIN_FILE = env.str("DRAIN_FILE", default="/tmp/draining")  # noqa: S108 - a flag
+DRAIN_FILE = Path(env.str("DRAIN_FILE", default="/tmp/draining"))  # noqa: S108
 
 # %if cookiecutter.metrics == "opentelemetry"
 # Only production measures, where it is given a collector.
