@@ -1,10 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo serve test test-all test-fast drill bench lint
 
-# Every file in the template's folder is baked: a tool must not leave its cache there.
-export PYTHONDONTWRITEBYTECODE = 1
-export RUFF_NO_CACHE = true
-
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 

@@ -3,6 +3,8 @@
 import gzip
 import json
 import re
+import shutil
+from pathlib import Path
 
 import brotli
 import pytest
@@ -341,6 +343,17 @@ def env(project, services) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def static_files(project, env) -> None:
-    """Collected and compressed, which takes a while, once for a project."""
-    project.manage("collectstatic", "--noinput", env=env)
+def static_files(project, env, collected) -> None:
+    """Collected and compressed, once for all projects with the same static files."""
+    api = project.answers["api"]
+    if api in collected:
+        shutil.copytree(collected[api], project.path / "staticfiles")
+    else:
+        project.manage("collectstatic", "--noinput", env=env)
+        collected[api] = project.path / "staticfiles"
+
+
+@pytest.fixture(scope="session")
+def collected() -> dict[str, Path]:
+    """The folder of a project for each answer to `api`: others bring no static files."""
+    return {}
