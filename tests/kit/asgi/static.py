@@ -25,7 +25,7 @@ def test_a_small_file_is_sent_in_one_piece():
     assert pieces == [b"p { color: red }"]
 
 
-def test_a_large_file_is_never_in_memory_as_a_whole():
+def test_a_large_file_is_sent_in_pieces():
     response, pieces = fetch("/static/large.bin")
     assert response.headers["Content-Length"] == str(len(LARGE))
     assert [len(piece) for piece in pieces] == [CHUNK_BYTES, CHUNK_BYTES, 1]
@@ -40,7 +40,7 @@ def test_a_file_that_the_browser_has_is_not_sent_again(name):
     assert (response.status_code, b"".join(pieces)) == (304, b"")
 
 
-def test_headers_and_parts_of_a_file_can_be_asked_for():
+def test_head_and_range_requests_are_answered():
     response, pieces = fetch("/static/large.bin", method="HEAD")
     assert response.headers["Content-Length"] == str(len(LARGE))
     assert b"".join(pieces) == b""
@@ -48,7 +48,7 @@ def test_headers_and_parts_of_a_file_can_be_asked_for():
     assert (response.status_code, b"".join(pieces)) == (206, LARGE[10:20])
 
 
-def test_what_is_no_file_is_for_the_views():
+def test_other_paths_are_for_the_views():
     assert fetch("/robots.txt")[0].status_code == 200
     assert fetch("/static/missing.css")[0].status_code == 404
 

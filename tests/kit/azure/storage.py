@@ -1,10 +1,10 @@
-"""Uploads in Azure: the identity, and a store that does not answer."""
+"""Uploads in Azure: the managed identity, and a store that does not answer."""
 
 import pytest
 from azure.identity import DefaultAzureCredential
 from django.core.files.storage.handler import StorageHandler
 
-# django-storages asks for the time in the way that Python 3.12 deprecated.
+# django-storages calls utcnow(), which Python 3.12 deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow")
 
 
@@ -18,7 +18,7 @@ def test_the_machine_has_an_identity_instead_of_a_key(storage):
     assert (storage.account_key, storage.overwrite_files) == (None, False)
 
 
-def test_a_store_that_does_not_answer_is_given_up(storage):
+def test_a_store_that_does_not_answer_times_out(storage):
     options = storage.client_options
     assert (options["connection_timeout"], options["read_timeout"]) == (2, 10)
     assert options["retry_policy"].total_retries == 1
@@ -31,6 +31,6 @@ def test_a_store_that_does_not_answer_is_given_up(storage):
         ("AZURE_CONTAINER", "shop/media"),
     ],
 )
-def test_what_cannot_be_right_is_refused(load_production, variable, value):
+def test_invalid_values_are_refused(load_production, variable, value):
     with pytest.raises(SystemExit, match=f"- {variable} "):
         load_production(**{variable: value})

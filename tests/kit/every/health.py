@@ -1,4 +1,4 @@
-"""core/health.py: a check may hang or be asked often, and a change is told once."""
+"""core/health.py: checks that hang, many probes, and one line for each change."""
 
 import threading
 
@@ -17,7 +17,7 @@ def fresh(monkeypatch, settings, tmp_path):
     runs.clear()
 
 
-def test_a_check_that_hangs_holds_nobody_up(client, monkeypatch):
+def test_a_check_that_hangs_times_out(client, monkeypatch):
     release = threading.Event()
     watch(monkeypatch, database=release.wait)
     monkeypatch.setattr(health, "DEADLINE_S", 0.1)
@@ -27,20 +27,20 @@ def test_a_check_that_hangs_holds_nobody_up(client, monkeypatch):
     assert response.json()["checks"] == {"database": "failing"}
 
 
-def test_a_flood_of_probes_costs_one_run(client, monkeypatch):
+def test_a_flood_of_probes_runs_the_check_once(client, monkeypatch):
     monkeypatch.setattr(health, "LIFETIME_S", 3600.0)
     assert {client.get(ready).status_code for _ in range(50)} == {200}
     assert len(runs) == 1
 
 
-def test_an_old_answer_is_not_repeated(client, monkeypatch):
+def test_an_expired_answer_is_not_repeated(client, monkeypatch):
     monkeypatch.setattr(health, "LIFETIME_S", 0.0)
     for _ in range(2):
         assert client.get(ready).status_code == 200
     assert len(runs) == 2
 
 
-def test_each_change_is_one_line(client, settings, caplog):
+def test_each_change_is_logged_once(client, settings, caplog):
     caplog.set_level("INFO", "core.health")
     for drains in (False, False, True, True, False):
         if drains:
@@ -53,7 +53,7 @@ def test_each_change_is_one_line(client, settings, caplog):
     assert lines == told
 
 
-def test_a_check_of_the_owners_takes_the_instance_away(client, monkeypatch):
+def test_a_failing_check_of_the_owner_makes_the_instance_unready(client, monkeypatch):
     watch(monkeypatch, database=count, search=fail)
     response = client.get(ready)
     assert response.status_code == 503

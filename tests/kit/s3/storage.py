@@ -1,24 +1,19 @@
-"""Uploads in S3: where pages may show them from, and how a bucket is named."""
+"""Uploads in S3: the source for pages, the credentials and the names."""
 
 import pytest
 from django.core.files.storage.handler import StorageHandler
 
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+REGION = {"AWS_S3_REGION_NAME": "eu-west-1"}
 
 
 @pytest.mark.parametrize(
     ("environ", "source"),
     [
         ({}, "https://uploads.s3.amazonaws.com"),
+        (REGION, "https://uploads.s3.eu-west-1.amazonaws.com"),
         (
-            {"AWS_S3_REGION_NAME": "eu-west-1"},
-            "https://uploads.s3.eu-west-1.amazonaws.com",
-        ),
-        (
-            {
-                "AWS_STORAGE_BUCKET_NAME": "shop.media",
-                "AWS_S3_REGION_NAME": "eu-west-1",
-            },
+            {"AWS_STORAGE_BUCKET_NAME": "shop.media", **REGION},
             "https://s3.eu-west-1.amazonaws.com/shop.media/",
         ),
         (
@@ -28,7 +23,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
         ({"AWS_S3_CUSTOM_DOMAIN": "media.shop.test"}, "https://media.shop.test"),
     ],
 )
-def test_pages_may_show_uploads_from_where_they_are(load_production, environ, source):
+def test_pages_may_show_uploads_from_the_store(load_production, environ, source):
     settings = load_production(**KEYS, **environ)
     url = StorageHandler(settings.STORAGES)["default"].url("a.png")
     assert url.startswith(source.rstrip("/") + "/a.png")
@@ -49,12 +44,12 @@ def test_without_keys_the_role_of_the_machine_is_used(load_production):
         ("AWS_S3_ENDPOINT_URL", "s3.test"),
     ],
 )
-def test_what_cannot_be_right_is_refused(load_production, variable, value):
+def test_invalid_values_are_refused(load_production, variable, value):
     with pytest.raises(SystemExit, match=f"- {variable} "):
         load_production(**{variable: value})
 
 
-def test_a_store_that_does_not_answer_is_given_up(load_production):
+def test_a_store_that_does_not_answer_times_out(load_production):
     storage = StorageHandler(load_production(**KEYS).STORAGES)["default"]
     config = storage.connection.meta.client.meta.config
     assert (config.connect_timeout, config.read_timeout) == (2, 10)
