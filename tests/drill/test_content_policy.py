@@ -24,7 +24,9 @@ LISTEN = """document.addEventListener("securitypolicyviolation",
 
 
 @both_interfaces
-def test_pages_in_a_browser(project, env, start, page, report, tmp_path):
+def test_pages_cause_no_violation_and_no_error(
+    project, env, start, page, report, tmp_path
+):
     with Caddy(tmp_path / "caddy", project.path, start(project, env).port) as caddy:
         report(drill(page, caddy.url))
 

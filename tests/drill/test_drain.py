@@ -19,14 +19,18 @@ QUIET_S = 1.0  # without a request for this time, an instance is out of service
 
 
 @both_interfaces
-def test_rolling_restart_behind_caddy(project, env, start, report, tmp_path):
+def test_rolling_restart_behind_caddy_fails_no_request(
+    project, env, start, report, tmp_path
+):
     instances, ports = start_two(project, env, start)
     with Caddy(tmp_path / "caddy", project.path, *ports) as caddy:
         report("Caddy: " + drill(instances, caddy))
 
 
 @both_interfaces
-def test_rolling_restart_behind_nginx(project, env, start, report, tmp_path):
+def test_rolling_restart_behind_nginx_fails_no_request(
+    project, env, start, report, tmp_path
+):
     instances, ports = start_two(project, env, start)
     with Nginx(tmp_path / "nginx", project.path, *ports) as nginx:
         # nginx does not check readiness, so the release marks the instance as down. The

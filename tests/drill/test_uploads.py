@@ -37,7 +37,7 @@ CLOSED = 0  # without an answer
 
 
 @both_interfaces
-def test_uploads_are_bounded(project, env, start, report, tmp_path):
+def test_hostile_uploads_are_refused(project, env, start, report, tmp_path):
     instance = start(project, env)
     with (
         Caddy(tmp_path / "caddy", project.path, instance.port) as caddy,

@@ -38,7 +38,7 @@ LISTEN = """
 
 
 class Nginx(Proxy):
-    """nginx checks no instance's health: `take_out` marks an instance as down."""
+    """nginx does not check health: `take_out` marks an instance as down."""
 
     stop_signal = signal.SIGQUIT
 

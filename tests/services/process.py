@@ -78,7 +78,7 @@ def find_package(name: str, pip: str) -> Path:
 
 
 def unprivileged_user(*names: str) -> str | None:
-    """Return the first of these users that exists; None if this one is not root."""
+    """Return the first of these users that exists; None unless root runs the tests."""
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}
@@ -185,7 +185,7 @@ class Process:
     def wait_for(
         self, predicate: Callable[[], object], timeout: float, what: str
     ) -> None:
-        """Wait for a condition; after a timeout or an early end, raise the log."""
+        """Wait for a condition; if it fails, raise an error with the log."""
         try:
             wait_until(lambda: not self.running or predicate(), timeout, what)
         except TimeoutError as error:

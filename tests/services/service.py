@@ -79,7 +79,7 @@ class Server(Service):
 
 
 class DatabaseServer(Server):
-    """A server with data, which are made at the first start and survive restarts."""
+    """A server with a data folder, made at the first start and kept over restarts."""
 
     users: tuple[str, ...] = ()  # that the package makes for the program
 
