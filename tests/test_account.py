@@ -133,7 +133,7 @@ def test_two_spellings_that_race_make_one_account(project, env, spellings):
 
 
 @every_database
-def test_plain_sql_stores_no_second_spelling(project, env):
+def test_sql_by_hand_stores_no_second_spelling(project, env):
     script = "import django; django.setup()\n" + BY_HAND
     (project.path / "by_hand.py").write_text(script)
 

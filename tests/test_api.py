@@ -52,7 +52,7 @@ def test_strangers_are_refused(api):
 
 
 @every_api
-def test_token_gives_access(api, token):
+def test_token_lets_in(api, token):
     changes = {"first_name": "Ada", "is_staff": False}
     assert ask(api, "PATCH", ME, changes, **bearer(token)).status == 200
     seen = json.loads(ask(api, "GET", ME, **bearer(token)).body)
@@ -64,7 +64,7 @@ def test_token_gives_access(api, token):
 
 
 @every_api
-def test_session_gives_access_and_changes_need_the_csrf_token(api):
+def test_session_lets_in_and_changes_nothing_without_the_csrf_token(api):
     cookies = log_in(api)
     session = {
         "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
@@ -82,7 +82,7 @@ def test_session_gives_access_and_changes_need_the_csrf_token(api):
 
 
 @every_api
-def test_only_listed_origins_are_allowed_and_without_the_session(api):
+def test_only_named_sites_are_let_in_and_without_the_session(api):
     preflight = {
         "Access-Control-Request-Method": "PATCH",
         "Access-Control-Request-Headers": "authorization",
@@ -98,7 +98,7 @@ def test_only_listed_origins_are_allowed_and_without_the_session(api):
 
 
 @every_api
-def test_flood_from_one_address_is_refused_whatever_address_it_forges(api):
+def test_flood_from_one_address_is_refused_whatever_it_says_of_itself(api):
     def flood(number: int, address: str) -> Answer:
         forwarded = {"X-Forwarded-For": f"192.0.2.{number}, {address}"}
         return ask(api, "GET", "/api/", **forwarded)
@@ -124,14 +124,14 @@ def test_schema_is_valid(api, project):
 
 
 @every_api
-def test_missing_path_is_answered_in_json(api):
+def test_missing_path_is_told_in_json(api):
     answer = ask(api, "GET", "/api/nowhere/")
     assert (answer.status, is_json(answer)) == (404, True)
     assert ask(api, "GET", "/nowhere/").headers["Content-Type"].startswith("text/html")
 
 
 @every_api
-def test_server_error_is_answered_in_json(project, env, tmp_path):
+def test_broken_request_is_told_in_json(project, env, tmp_path):
     url = re.sub(r":\d+/", f":{free_port()}/", env["DATABASE_URL"])
     with serve(project, env | {"DATABASE_URL": url}, tmp_path) as server:
         answer = ask(server, "GET", ME, **bearer("t0psecret"))

@@ -205,7 +205,7 @@ def test_pairs_are_all_covered():
 
 
 @every_bake
-def test_files_are_exactly_those_chosen(bake, answers):
+def test_files_are_exactly_those_asked_for(bake, answers):
     expected = set(ALWAYS)
     for (question, answer), paths in OWNED.items():
         if answers[question] == answer:
@@ -278,7 +278,7 @@ def test_bad_answers_are_refused_together_and_nothing_is_written(tmp_path):
     assert not (tmp_path / "class").exists()
 
 
-def test_bake_needs_no_network(tmp_path):
+def test_needs_no_network(tmp_path):
     # A network namespace, in which even loopback is down.
     namespace = ["unshare", "--net"]
     if os.geteuid() != 0:

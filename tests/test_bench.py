@@ -27,7 +27,7 @@ FIGURES = """
 """
 
 
-def test_one_short_round_writes_a_complete_table_and_picture(tmp_path):
+def test_one_short_round_gives_a_whole_table_and_picture(tmp_path):
     short = ["--rounds=1", "--pairs=1", "--seconds=0.2", f"--output={tmp_path}"]
     run(sys.executable, "-m", "bench", *short, cwd=TEMPLATE)
     text = (tmp_path / "RESULTS.md").read_text()

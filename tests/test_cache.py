@@ -71,7 +71,7 @@ def env(project, services, cache) -> dict[str, str]:
     "outage",
     ["stopped", "swallows packets", pytest.param("paused", marks=pytest.mark.long)],
 )
-def test_pages_work_without_the_cache_and_it_recovers(
+def test_pages_go_on_without_the_cache_and_it_comes_back(
     project, env, cache, outage, tmp_path
 ):
     (project.path / "server.log").unlink(missing_ok=True)

@@ -106,7 +106,7 @@ def test_both_platforms_run_the_same_commands(bake, database):
 
 
 @pytest.mark.parametrize("ci", WORKFLOWS)
-def test_every_job_says_what_to_do_without_a_lock_file(bake, tmp_path, ci):
+def test_every_job_says_what_to_do_where_the_lock_file_is_missing(bake, tmp_path, ci):
     first = [commands[0] for commands, _ in list_jobs(bake(ci=ci).path, ci).values()]
     assert len(first) == 3
     advice = "uv.lock is missing, so run uv sync and commit the file\n"

@@ -55,7 +55,7 @@ def test_services_are_those_chosen_and_listen_on_loopback_only(bake, answers):
     ("database", "variable"),
     [("postgresql", "POSTGRES_PASSWORD"), ("mysql", "MYSQL_PASSWORD")],
 )
-def test_password_is_required(bake, database, variable):
+def test_asks_for_the_password(bake, database, variable):
     command = (find_docker(), "compose", "--env-file=/dev/null", "config", "--quiet")
     answer = run(*command, cwd=bake(database=database).path, check=False)
 

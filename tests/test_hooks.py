@@ -69,7 +69,7 @@ def test_bad_answer_is_named(question, answer):
     assert problems[0].startswith(question)
 
 
-def test_all_problems_are_reported_together():
+def test_all_problems_are_told_together():
     answers = GOOD | {
         "project_slug": "class",
         "author_email": "nobody",
@@ -102,7 +102,7 @@ def test_every_row_of_the_table_names_a_real_path_and_a_real_answer():
         assert answer in CHOICES[question], f"{question} has no answer {answer}"
 
 
-def test_listed_path_stays_if_any_of_its_answers_was_given():
+def test_listed_path_stays_if_any_row_was_answered_so():
     find_unchosen = load("post_gen_project").find_unchosen
     needs_nothing = DEFAULTS | {"database": "sqlite", "cache": "database"}
     assert "compose.yaml" in find_unchosen(needs_nothing)
@@ -110,7 +110,7 @@ def test_listed_path_stays_if_any_of_its_answers_was_given():
     assert "compose.yaml" not in find_unchosen(needs_nothing | {"database": "mysql"})
 
 
-def test_only_empty_secrets_are_filled_in():
+def test_secrets_are_filled_in_only_where_they_are_left_empty():
     fill_secrets = load("post_gen_project").fill_secrets
     example = "DJANGO_SECRET_KEY=\n# AWS_SECRET_ACCESS_KEY=\n"
     example += "POSTGRES_PASSWORD=\nPORT=\n"
@@ -121,7 +121,7 @@ def test_only_empty_secrets_are_filled_in():
     assert lines[1] == "# AWS_SECRET_ACCESS_KEY="
 
 
-def test_env_is_readable_by_its_owner_only_and_never_overwritten(tmp_path):
+def test_env_is_readable_by_its_owner_alone_and_never_overwritten(tmp_path):
     write_env = load("post_gen_project").write_env
     (tmp_path / ".env.example").write_text("DJANGO_SECRET_KEY=\n")
     write_env(tmp_path)
@@ -158,7 +158,7 @@ def test_optional_step_that_fails_only_warns(tmp_path):
     assert "is ready" in result.stdout
 
 
-def test_hooks_are_short_and_need_the_standard_library_only():
+def test_hooks_are_short_and_need_the_standard_library_alone():
     sources = [hook.read_text(encoding="utf-8") for hook in HOOKS]
     assert sum(len(source.splitlines()) for source in sources) <= 175
     for source in sources:

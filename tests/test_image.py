@@ -58,18 +58,18 @@ def test_dockerfile_passes_hadolint(bake, answers):
     run("hadolint", "Dockerfile", cwd=bake(**answers).path)
 
 
-def test_container_becomes_healthy(container):
+def test_becomes_healthy(container):
     assert container.inspect("{{.State.Health.Status}}") == "healthy"
 
 
-def test_container_is_ready(container):
+def test_is_ready(container):
     status, _, body = container.get("/health/ready/")
 
     checks = {"database": "ok", "cache": "ok"}
     assert (status, json.loads(body)) == (200, {"status": "ok", "checks": checks})
 
 
-def test_container_serves_pages_and_compressed_immutable_static_files(container):
+def test_serves_pages_and_compressed_immutable_static_files(container):
     status, _, page = container.get("/")
     assert status == 200
     stylesheet = re.search(r"/static/css/[\w-]+\.[0-9a-f]{12}\.css", page.decode())
@@ -81,7 +81,7 @@ def test_container_serves_pages_and_compressed_immutable_static_files(container)
     assert "immutable" in headers["Cache-Control"]
 
 
-def test_container_runs_without_rights(container):
+def test_runs_without_rights(container):
     lines = container.execute("cat", "/proc/1/status").stdout.splitlines()
     status = dict(line.split(":\t", 1) for line in lines)
 
@@ -90,7 +90,7 @@ def test_container_runs_without_rights(container):
     assert status["NoNewPrivs"] == "1"
 
 
-def test_container_cannot_write_to_its_code(image, container):
+def test_cannot_write_where_its_code_is(image, container):
     attempt = container.execute("touch", "/app/new", check=False)
     assert attempt.returncode
     assert "cannot touch" in attempt.stderr
@@ -100,7 +100,7 @@ def test_container_cannot_write_to_its_code(image, container):
     assert docker("run", "--rm", "--network=none", image.name, *writable).stdout == ""
 
 
-def test_container_migrates_production(image, services):
+def test_migrates_production(image, services):
     env = production_environment(DEFAULTS, services)
     command = ("python", "manage.py", "migrate", "--no-input")
 
@@ -114,7 +114,7 @@ def test_container_migrates_production(image, services):
     assert applied > 0
 
 
-def test_container_stops_cleanly_and_logs_only_json(image, services):
+def test_stops_in_order_and_logs_nothing_but_json(image, services):
     # Only large uploads and draining need a writable /tmp; start without it.
     with start(image, services) as container:
         container.get("/")
@@ -130,7 +130,7 @@ def test_container_stops_cleanly_and_logs_only_json(image, services):
         assert "/" in [line.get("path") for line in lines]
 
 
-def test_image_is_small(image, record_property):
+def test_is_small(image, record_property):
     size_mb = (size_of(image.name) - size_of(BASE)) / 1e6
 
     figure = f"image of {image.interface}: {size_mb:.1f} MB over {BASE}"
@@ -138,7 +138,7 @@ def test_image_is_small(image, record_property):
     assert size_mb <= SIZE_LIMIT_MB
 
 
-def test_image_has_no_secrets_and_no_build_tools(image, tmp_path):
+def test_holds_no_secret_and_nothing_to_build_with(image, tmp_path):
     layers_of_base = "--format={{json .RootFS.Layers}}"
     inspected = docker("image", "inspect", layers_of_base, BASE)
     base_layers = len(json.loads(inspected.stdout))

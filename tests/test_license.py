@@ -24,7 +24,7 @@ BLANKS = {
 
 
 @pytest.mark.parametrize("answer", BLANKS)
-def test_text_is_the_published_one_word_for_word(project, answer):
+def test_text_is_the_licences_own_word_for_word(project, answer):
     published = (TEXTS / f"{answer}.txt").read_text(encoding="utf-8")
     assert published.count(BLANKS[answer]) == 1
 

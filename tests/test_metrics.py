@@ -273,7 +273,7 @@ def test_alerts_fire_when_they_should_and_only_then(
 
 
 @every_interface("prometheus")
-def test_a_used_port_ends_the_start_and_leaves_no_files(project, env):
+def test_a_port_that_is_taken_ends_the_start_and_leaves_nothing(project, env):
     before, port = set(Path("/dev/shm").iterdir()), env["METRICS_PORT"]
     command = ["python3", "-m", "http.server", "--bind", HOST, port]
     with Process(command, project.path.parent) as other:
@@ -288,7 +288,7 @@ def test_a_used_port_ends_the_start_and_leaves_no_files(project, env):
 
 
 @every_interface("opentelemetry")
-def test_spans_and_metrics_arrive_and_match_the_log(project, env, services, tmp_path):
+def test_spans_and_metrics_arrive_and_lead_to_the_log(project, env, services, tmp_path):
     otlp = services.otlp
     otlp.clear()
     fast = {
@@ -362,7 +362,7 @@ def test_spans_and_metrics_arrive_and_match_the_log(project, env, services, tmp_
 
 
 @every_interface("opentelemetry")
-def test_one_request_in_ten_is_sampled_unless_the_caller_decides(
+def test_one_request_in_ten_is_sampled_unless_its_caller_has_decided(
     project, env, services, tmp_path
 ):
     services.otlp.clear()
@@ -403,7 +403,7 @@ def test_a_stop_sends_the_rest_with_the_requests_of_clients_that_left(
 
 @every_interface("opentelemetry")
 @pytest.mark.parametrize("collector", ["refuses", "swallows"])
-def test_an_unreachable_collector_slows_nothing_and_logs_nothing(
+def test_a_collector_that_cannot_be_reached_slows_nothing_and_fills_no_log(
     project, env, tmp_path, collector
 ):
     with BlackHole() as hole:
@@ -431,7 +431,7 @@ def test_an_unreachable_collector_slows_nothing_and_logs_nothing(
 
 
 @every_interface("opentelemetry")
-def test_a_trace_continues_in_a_task(project, env, services, tmp_path):
+def test_a_trace_goes_on_in_a_task(project, env, services, tmp_path):
     otlp = services.otlp
     otlp.clear()
     program = project.path / ".venv" / "bin" / "celery"

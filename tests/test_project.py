@@ -59,7 +59,7 @@ def test_every_interface_meets_every_database():
 
 
 @every_project
-def test_format_and_lint_find_nothing(project, type_cache):
+def test_formats_and_lints_without_a_difference(project, type_cache):
     run("git", "add", "--all", cwd=project.path)
     project.execute("just", "format")
     project.execute("just", "lint", env={"MYPY_CACHE_DIR": str(type_cache)})
@@ -93,7 +93,7 @@ def test_development_needs_no_other_server(project, tmp_path):
 
 
 @every_project
-def test_check_deploy_finds_no_issues(project, env):
+def test_check_deploy_has_nothing_to_say(project, env):
     env = env | {"PYTHONWARNINGS": "error::DeprecationWarning"}
     command = ("check", "--deploy", "--fail-level", "WARNING")
     result = project.manage(*command, env=env)
@@ -130,7 +130,7 @@ def test_env_example_names_every_variable_that_is_read(project):
 
 
 @every_project
-def test_ci_environment_has_all_variables_that_production_requires(project):
+def test_ci_environment_has_all_that_production_requires(project):
     check_environment(project)
 
 
@@ -281,7 +281,7 @@ def test_error_has_one_request_id_on_the_page_in_the_log_and_in_sentry(
 
 
 @every_project
-def test_failed_start_is_in_the_log(project, env, tmp_path):
+def test_start_that_fails_is_in_the_log(project, env, tmp_path):
     result = project.execute("python", "-c", BREAK_URLS, env=env, check=False)
     assert result.returncode == 1
     assert result.stderr == ""

@@ -40,7 +40,7 @@ def test_bake_passes_its_own_tests(tmp_path, version, interface):
     assert re.search(r"^[1-9]\d+ passed in ", output, re.M)
 
 
-def test_python_that_cannot_be_installed_is_named():
+def test_python_that_cannot_be_had_is_named():
     advice = r"Python 3\.99 is needed and uv could not fetch one: install it"
     with pytest.raises(AssertionError, match=advice):
         find_python("3.99")

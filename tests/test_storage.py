@@ -96,5 +96,5 @@ def test_an_upload_is_stored_signed_and_deleted(store, services):
 
 
 @pytest.mark.xdist_group("storage")
-def test_kit_of_the_back_end_passes(store):
+def test_the_back_end_keeps_its_promises(store):
     run_kit(store, store.answers["media_storage"])

@@ -31,20 +31,20 @@ CELERY = {"task_queue": "celery", "interface": "wsgi"}
 PASSWORD = "correct horse battery"
 
 
-def queues(*names: str):
-    groups = dict.fromkeys(names, "celery") | {"database": "tasks in the database"}
-    params = [
-        pytest.param(name, id=name, marks=pytest.mark.xdist_group(groups[name]))
-        for name in names
-    ]
-    return pytest.mark.parametrize("queue", params, indirect=True)
+def queue(name: str):
+    group = "tasks in the database" if name == "database" else "celery"
+    return pytest.param(name, id=name, marks=pytest.mark.xdist_group(group))
 
 
-every_queue = queues("database", "redis", "rabbitmq")
-every_broker = queues("redis", "rabbitmq")
-only_database = queues("database")
-only_redis = queues("redis")
-only_rabbitmq = queues("rabbitmq")
+def with_queues(*queues):
+    return pytest.mark.parametrize("queue", queues, indirect=True)
+
+
+every_queue = with_queues(queue("database"), queue("redis"), queue("rabbitmq"))
+every_broker = with_queues(queue("redis"), queue("rabbitmq"))
+only_database = with_queues(queue("database"))
+only_redis = with_queues(queue("redis"))
+only_rabbitmq = with_queues(queue("rabbitmq"))
 
 
 @every_queue
@@ -71,7 +71,7 @@ def test_a_request_enqueues_and_the_worker_delivers_under_its_id(queue, tmp_path
 
 
 @every_queue
-def test_a_command_enqueues_and_a_rolled_back_transaction_does_not(queue):
+def test_a_command_enqueues_and_a_transaction_that_is_rolled_back_does_not(queue):
     queue.create_user(queue.address("gone"), after="raise SystemExit")
     names = (f"--username=root-{queue.name}", f"--email={queue.address('root')}")
     env = queue.env | {"DJANGO_SUPERUSER_PASSWORD": PASSWORD}
@@ -83,7 +83,7 @@ def test_a_command_enqueues_and_a_rolled_back_transaction_does_not(queue):
 
 
 @every_queue
-def test_a_worker_that_gets_sigterm_completes_its_task(queue):
+def test_a_worker_that_is_told_to_stop_ends_its_task_first(queue):
     queue.smtp.hold()
     queue.create_user(queue.address("slow"))
     queue.create_user(queue.address("next"))
@@ -131,7 +131,7 @@ def test_an_unreachable_broker_loses_no_user_and_takes_less_than_five_seconds(
 
 
 @every_broker
-def test_server_and_worker_reconnect_to_the_broker(queue, tmp_path):
+def test_server_and_worker_find_the_broker_again(queue, tmp_path):
     with serve(queue.project, queue.env, tmp_path) as server, queue.worker() as worker:
         queue.add_user_in_the_admin(server, queue.address("before"), "before")
         wait_until(lambda: queue.smtp.messages, 30, "the first mail")
@@ -180,7 +180,7 @@ def test_a_task_that_fails_is_reported_with_the_id_of_its_request(queue, service
 
 
 @every_queue
-def test_a_worker_does_not_start_in_an_invalid_environment(queue):
+def test_a_worker_does_not_start_on_an_unusable_environment(queue):
     env = queue.env | {"DJANGO_SECRET_KEY": "change-me"}
     result = queue.project.execute(*queue.command, env=env, check=False)
     assert result.returncode == 1
@@ -189,7 +189,9 @@ def test_a_worker_does_not_start_in_an_invalid_environment(queue):
 
 
 @every_queue
-def test_development_runs_tasks_within_the_request_unless_there_is_a_queue(queue):
+def test_development_runs_tasks_at_once_within_the_request_unless_there_is_a_queue(
+    queue,
+):
     is_database = queue.name == "database"
     run = RUN.format(method="enqueue" if is_database else "delay")
     variable = "TASKS_IMMEDIATE" if is_database else "CELERY_BROKER_URL"
@@ -250,7 +252,7 @@ def test_results_are_pruned(queue):
 
 
 @only_redis
-def test_beat_needs_no_file_and_stops_cleanly(queue, tmp_path):
+def test_beat_needs_no_file_and_stops_in_order(queue, tmp_path):
     environ = clean_environment() | queue.env
     environ |= {"PYTHONPATH": str(queue.project.path), "DJANGO_LOG_LEVEL": "DEBUG"}
     program = queue.project.path / ".venv" / "bin" / "celery"

@@ -15,7 +15,7 @@ PYTHON_FILES = sorted(PROJECT_TEMPLATE.rglob("*.py"))
 @pytest.mark.parametrize(
     "path", PYTHON_FILES, ids=lambda path: str(path.relative_to(PROJECT_TEMPLATE))
 )
-def test_python_parses_and_has_no_jinja_block(path):
+def test_python_parses_and_holds_no_jinja_block(path):
     source = path.read_text(encoding="utf-8")
     ast.parse(source)
     assert "{%" not in source
@@ -60,7 +60,7 @@ def test_readme_names_every_question_and_answer():
             assert is_named, f"README.md does not name {question}={answer}"
 
 
-def test_changelog_begins_with_the_version_of_the_template():
+def test_changelog_begins_with_the_version_that_projects_are_given():
     changelog = (TEMPLATE / "CHANGELOG.md").read_text(encoding="utf-8")
     newest = re.search(r"^## (\d+\.\d+\.\d+)\b", changelog, re.MULTILINE)
     pyproject = (TEMPLATE / "pyproject.toml").read_text(encoding="utf-8")
@@ -68,6 +68,6 @@ def test_changelog_begins_with_the_version_of_the_template():
     assert newest[1] == CONTEXT["_template_version"] == version
 
 
-def test_scripts_pass_shellcheck():
+def test_scripts_are_sound():
     scripts = sorted((TEMPLATE / "scripts").iterdir())
     run("shellcheck", *scripts, TEMPLATE / ".ci" / "run", cwd=TEMPLATE)

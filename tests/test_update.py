@@ -79,7 +79,7 @@ def test_conflict_is_marked_and_the_command_in_the_readme_finds_it(template, tmp
     assert not list(project.path.rglob("*.rej"))
 
 
-def test_update_with_a_changed_hook_is_silent_and_needs_no_preparation(
+def test_update_across_a_change_of_the_hook_is_silent_and_needs_no_preparation(
     template, tmp_path
 ):
     later = tmp_path / "later"

@@ -45,7 +45,7 @@ def test_a_plain_line_is_noticed(project, env, start, start_worker, break_promis
 
 
 @only_wsgi
-def test_an_error_that_is_logged_twice_is_noticed(
+def test_an_error_that_is_told_twice_is_noticed(
     project, env, start, start_worker, break_promise
 ):
     once = '"django.request": {"level": "ERROR"}'

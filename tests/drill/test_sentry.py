@@ -61,13 +61,13 @@ def test_requests_that_are_not_traced_are_noticed(
 
 
 @both_interfaces
-def test_an_unreachable_sentry_slows_nothing(project, env, start, tmp_path, report):
+def test_a_sentry_that_is_away_slows_nobody(project, env, start, tmp_path, report):
     with SentrySink(tmp_path / "sentry") as sink, BlackHole() as hole:
         report(go_without(project, env, start, sink, hole))
 
 
 @only_wsgi
-def test_a_request_that_waits_is_noticed(project, env, start, tmp_path, break_promise):
+def test_a_client_that_waits_is_noticed(project, env, start, tmp_path, break_promise):
     waits = "before_send=lambda event, hint: __import__('time').sleep(6),"
     broken = break_promise("core/sentry.py", "before_send=scrub,", waits)
     with (

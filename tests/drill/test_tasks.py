@@ -93,16 +93,16 @@ def test_tasks_that_are_acknowledged_too_early_are_noticed(
 
 
 @only_wsgi
-def test_worker_that_is_stopped_during_tasks_ends(
+def test_worker_that_is_stopped_among_its_tasks_ends(
     project, env, start_worker, tmp_path, report
 ):
     with Redis(tmp_path / "broker") as broker:
         env = env | {"CELERY_BROKER_URL": broker.url}
-        slowest = stop_during_tasks(project, env, start_worker, stops=4)
+        slowest = stop_among_tasks(project, env, start_worker, stops=4)
     report(f"celery, stopped among its tasks: ends within {slowest:.0f} s")
 
 
-def stop_during_tasks(project, env: dict[str, str], start_worker, stops: int) -> float:
+def stop_among_tasks(project, env: dict[str, str], start_worker, stops: int) -> float:
     """Stop a worker several times during tasks; return the seconds of the slowest."""
     project.manage("shell", "--no-imports", "-c", ENQUEUE, env=env)
     slowest = 0.0

@@ -37,7 +37,7 @@ CLOSED = 0  # without an answer
 
 
 @both_interfaces
-def test_hostile_uploads_are_refused(project, env, start, report, tmp_path):
+def test_uploads_are_bounded(project, env, start, report, tmp_path):
     instance = start(project, env)
     with (
         Caddy(tmp_path / "caddy", project.path, instance.port) as caddy,
@@ -81,7 +81,7 @@ def test_heads_and_bodies_without_a_limit_are_noticed(
 
 
 @only_asgi
-def test_slow_clients_without_an_answer_are_noticed(
+def test_slow_clients_that_are_told_too_late_are_noticed(
     project, env, start, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("tests.drill.test_uploads.SLOW_S", 2)
@@ -96,7 +96,7 @@ def test_slow_clients_without_an_answer_are_noticed(
 
 
 @both_interfaces
-def test_an_application_that_accepts_any_body_is_noticed(
+def test_an_application_that_takes_any_body_is_noticed(
     project, env, start, break_promise
 ):
     broken = break_promise(

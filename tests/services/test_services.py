@@ -142,7 +142,7 @@ def test_s3_keeps_objects_private(tmp_path: Path) -> None:
             http("GET", url)
 
 
-def test_smtp_keeps_messages(tmp_path: Path) -> None:
+def test_smtp_receives(tmp_path: Path) -> None:
     with SMTP(tmp_path) as server:
         server.restart()
         message = EmailMessage()

@@ -25,7 +25,7 @@ def test_a_small_file_is_sent_in_one_piece():
     assert pieces == [b"p { color: red }"]
 
 
-def test_a_large_file_is_sent_in_pieces():
+def test_a_large_file_is_never_in_memory_as_a_whole():
     response, pieces = fetch("/static/large.bin")
     assert response.headers["Content-Length"] == str(len(LARGE))
     assert [len(piece) for piece in pieces] == [CHUNK_BYTES, CHUNK_BYTES, 1]
@@ -40,7 +40,7 @@ def test_a_file_that_the_browser_has_is_not_sent_again(name):
     assert (response.status_code, b"".join(pieces)) == (304, b"")
 
 
-def test_head_and_range_requests_are_answered():
+def test_headers_and_parts_of_a_file_can_be_asked_for():
     response, pieces = fetch("/static/large.bin", method="HEAD")
     assert response.headers["Content-Length"] == str(len(LARGE))
     assert b"".join(pieces) == b""

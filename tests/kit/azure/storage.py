@@ -18,7 +18,7 @@ def test_the_machine_has_an_identity_instead_of_a_key(storage):
     assert (storage.account_key, storage.overwrite_files) == (None, False)
 
 
-def test_a_store_that_does_not_answer_times_out(storage):
+def test_a_store_that_does_not_answer_is_given_up(storage):
     options = storage.client_options
     assert (options["connection_timeout"], options["read_timeout"]) == (2, 10)
     assert options["retry_policy"].total_retries == 1

@@ -16,7 +16,7 @@ def sound_deployment(settings, monkeypatch):
         monkeypatch.delenv(platform, raising=False)
 
 
-def test_a_sound_deployment_has_no_message():
+def test_nothing_is_said_of_a_sound_deployment():
     assert messages() == set()
 
 

@@ -59,7 +59,7 @@ def test_a_file_that_cannot_be_read_is_a_problem(env, monkeypatch, tmp_path):
     ("text", "value"),
     [("On", True), ("1", True), ("yes", True), ("NO", False), ("0", False)],
 )
-def test_booleans_are_read(env, monkeypatch, text, value):
+def test_booleans(env, monkeypatch, text, value):
     monkeypatch.setenv("NAME", text)
     assert env.bool("NAME") is value
 
@@ -82,7 +82,7 @@ def test_malformed_values_are_problems(env, monkeypatch, reader, text, problem):
     assert text not in env.problems["NAME"]
 
 
-def test_values_of_every_type_are_read(env, monkeypatch):
+def test_values_of_every_type(env, monkeypatch):
     values = {"A": " 12 ", "B": "0.5", "C": " a.test, b.test ,,", "D": "$A", "E": "8"}
     for name, value in values.items():
         monkeypatch.setenv(name, value)
@@ -135,7 +135,7 @@ def test_the_problem_of_a_malformed_database_url_does_not_show_it(
         ),
     ],
 )
-def test_mail_urls_are_read(env, monkeypatch, url, options):
+def test_mail_urls(env, monkeypatch, url, options):
     monkeypatch.setenv("EMAIL_URL", url)
     expected = {"timeout": 10, "host": "mail.test"} | options
     assert env.mailer("EMAIL_URL", default="")["OPTIONS"] == expected
@@ -144,7 +144,7 @@ def test_mail_urls_are_read(env, monkeypatch, url, options):
 @pytest.mark.parametrize(
     "url", ["https://mail.test", "smtp://", "smtp://mail.test:port", "smtp://[::1"]
 )
-def test_a_malformed_mail_url_is_a_problem(env, monkeypatch, url):
+def test_a_malformed_address_is_a_problem(env, monkeypatch, url):
     monkeypatch.setenv("EMAIL_URL", url)
     assert env.mailer("EMAIL_URL", default="") == {}
     assert env.problems["EMAIL_URL"].startswith("must be a URL that begins with smtp")
@@ -158,7 +158,7 @@ def test_a_malformed_mail_url_is_a_problem(env, monkeypatch, url):
         ("", ["127.0.0.1/32"]),
     ],
 )
-def test_networks_are_read(env, monkeypatch, text, networks):
+def test_networks(env, monkeypatch, text, networks):
     monkeypatch.setenv("PROXIES", text)
     assert env.networks("PROXIES", default=["127.0.0.1"]) == networks
 

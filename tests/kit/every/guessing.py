@@ -30,12 +30,12 @@ def test_a_network_of_ipv6_counts_as_one_address(client):
     assert log_in(client, PASSWORD, address="2001:db8:0:1::1") == 302
 
 
-def test_a_log_in_resets_the_count(client):
+def test_a_log_in_forgets_the_wrong_passwords_before(client):
     attempts = [GUESS] * 4 + [PASSWORD] + [GUESS] * 4
     assert 429 not in [log_in(client, password) for password in attempts]
 
 
-def test_passwords_are_long_and_hashed_with_little_memory(settings):
+def test_passwords_are_long_and_kept_with_little_memory(settings):
     validate_password("quay-rivet-9")
     with pytest.raises(ValidationError, match="at least 12 characters"):
         validate_password("quay-rivet9")

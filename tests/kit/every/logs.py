@@ -71,7 +71,7 @@ def test_a_line_is_short_and_printable_whatever_the_client_sends(client, lines):
     assert len(json.dumps(line)) < 1000
 
 
-def test_an_unsafe_redirect_is_logged_without_its_query_string(lines):
+def test_an_unsafe_redirect_is_told_without_its_query_string(lines):
     logger = logging.getLogger("django.security.DisallowedRedirect")
     logger.error("Unsafe redirect to %s", "odd://x/?token=secret")
     [line] = lines()

@@ -41,7 +41,7 @@ def problems(load_production, **changed):
     return [line.split()[1] for line in lines if line.startswith("  - ")]
 
 
-def test_hsts_can_be_raised_step_by_step(load_production):
+def test_https_can_be_raised_step_by_step(load_production):
     names = ("SECONDS", "PRELOAD")
     values = ("31536000", "false")
     pairs = zip(names, values, strict=True)
@@ -59,7 +59,7 @@ def test_forms_are_accepted_from_the_allowed_hosts(load_production):
     assert origins == settings.CSRF_TRUSTED_ORIGINS
 
 
-def test_a_cdn_may_serve_static_files(load_production):
+def test_a_cdn_may_serve_what_pages_load(load_production):
     settings = load_production(DJANGO_STATIC_HOST="https://cdn.test/")
     assert settings.STATIC_URL == "https://cdn.test/static/"
     for directive in ("script-src", "style-src", "img-src", "font-src"):
@@ -67,7 +67,7 @@ def test_a_cdn_may_serve_static_files(load_production):
     assert "https://cdn.test" not in settings.SECURE_CSP["connect-src"]
 
 
-def test_the_content_security_policy_can_be_report_only(load_production):
+def test_the_content_security_policy_can_be_watched_first(load_production):
     uri = "https://csp.test/report"
     enforced = load_production(DJANGO_CSP_REPORT_URI=uri).SECURE_CSP
     assert enforced["report-uri"] == [uri]

@@ -23,7 +23,7 @@ REGION = {"AWS_S3_REGION_NAME": "eu-west-1"}
         ({"AWS_S3_CUSTOM_DOMAIN": "media.shop.test"}, "https://media.shop.test"),
     ],
 )
-def test_pages_may_show_uploads_from_the_store(load_production, environ, source):
+def test_pages_may_show_uploads_from_where_they_are(load_production, environ, source):
     settings = load_production(**KEYS, **environ)
     url = StorageHandler(settings.STORAGES)["default"].url("a.png")
     assert url.startswith(source.rstrip("/") + "/a.png")
@@ -49,7 +49,7 @@ def test_invalid_values_are_refused(load_production, variable, value):
         load_production(**{variable: value})
 
 
-def test_a_store_that_does_not_answer_times_out(load_production):
+def test_a_store_that_does_not_answer_is_given_up(load_production):
     storage = StorageHandler(load_production(**KEYS).STORAGES)["default"]
     config = storage.connection.meta.client.meta.config
     assert (config.connect_timeout, config.read_timeout) == (2, 10)
