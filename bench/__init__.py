@@ -1,1 +1,1 @@
-"""What production features cost: projects of this template against bare Django, paired and interleaved."""
+"""The cost of production features: projects of this template against bare Django."""

@@ -15,18 +15,18 @@ from tests.services import free_port
 
 @dataclass
 class Figure:
-    """A row of the table: what is measured of ours and of what it is compared with, and the ratio that is wanted."""
+    """A row of the table: two measurements and the limit of their ratio."""
 
     name: str
     wanted: str  # "≥ 0.80" of requests/s, or "≤ 1.4" of costs
-    unit: str  # of the costs: µs of the server's CPU time for a request, MiB, or seconds of CPU time
+    unit: str  # of the costs: µs of CPU time per request, MiB, or s of CPU time
     ours: Callable[[], Sample]
     theirs: Callable[[], Sample]
     pairs: int = 1  # in a round
     samples: list[tuple[Sample, Sample]] = field(default_factory=list)
 
     def measure(self) -> None:
-        """A round; who was first in one pair comes second in the next."""
+        """Measure the pairs of a round; their order alternates."""
         for _ in range(self.pairs):
             if len(self.samples) % 2:
                 theirs, ours = self.theirs(), self.ours()
@@ -62,11 +62,13 @@ class Figure:
             f"{cost:,.{0 if cost >= 100 else 2}f} {self.unit}"
             for cost in (ours, theirs)
         ]
-        return f"| {' | '.join([self.name, self.wanted, ratio, *costs, f'{ours / theirs:.2f}', self.holds])} |"
+        of_costs = f"{ours / theirs:.2f}"
+        cells = [self.name, self.wanted, ratio, *costs, of_costs, self.holds]
+        return f"| {' | '.join(cells)} |"
 
 
 def figures(served: dict[str, Instance], pairs: int, seconds: float) -> list[Figure]:
-    """Every figure, in the order in which a round measures them, with so many pairs of loads of so many seconds."""
+    """Return the figures in the order of a round; a load takes `seconds`."""
 
     def loads(
         name: str,
@@ -79,31 +81,25 @@ def figures(served: dict[str, Instance], pairs: int, seconds: float) -> list[Fig
     ) -> Figure:
         def under_load(name: str, path: str) -> Sample:
             instance = served[f"{interface}-{name}"]
-            return load(
-                instance.process.pid,
-                instance.port,
-                path or instance.static_path,
-                seconds,
-            )
+            target = path or instance.static_path
+            return load(instance.process.pid, instance.port, target, seconds)
 
-        name = f"{name}, {interface.upper()}"
-        one, other = (
+        return Figure(
+            f"{name}, {interface.upper()}",
+            wanted,
+            "µs",
             lambda: under_load(ours, path),
             lambda: under_load(theirs, their_path or path),
+            pairs,
         )
-        return Figure(name, wanted, "µs", one, other, pairs)
 
     def starts(interface: str) -> list[Figure]:
-        """Of the same start: what it takes until one of two workers has answered, and the memory after a load."""
+        """Return the CPU time until one of two workers answers, and the memory then."""
         memory: dict[str, Sample] = {}
 
         def start(name: str) -> Sample:
-            another = replace(
-                served[f"{interface}-{name}"],
-                name="another",
-                workers=2,
-                port=free_port(),
-            )
+            instance = served[f"{interface}-{name}"]
+            another = replace(instance, name="another", workers=2, port=free_port())
             try:
                 another.start()
                 used = Sample(cpu_s(another.process.pid))
@@ -113,40 +109,29 @@ def figures(served: dict[str, Instance], pairs: int, seconds: float) -> list[Fig
                 another.stop()
             return used
 
-        of = interface.upper()
+        cpu = f"CPU to the first 200, {interface.upper()}"
+        mib = f"memory a worker, {interface.upper()}"
         return [
+            Figure(cpu, "≤ 1.4", "s", lambda: start("ours"), lambda: start("bare")),
             Figure(
-                f"CPU to the first 200, {of}",
-                "≤ 1.4",
-                "s",
-                lambda: start("ours"),
-                lambda: start("bare"),
-            ),
-            Figure(
-                f"memory a worker, {of}",
-                "≤ 1.25",
-                "MiB",
-                lambda: memory["ours"],
-                lambda: memory["bare"],
+                mib, "≤ 1.25", "MiB", lambda: memory["ours"], lambda: memory["bare"]
             ),
         ]
 
     def bake() -> Sample:
+        command = ["cookiecutter", TEMPLATE, "--no-input"]
         with TemporaryDirectory() as folder:
-            return Sample(
-                command_cpu_s("cookiecutter", TEMPLATE, "--no-input", cwd=Path(folder))
-            )
+            return Sample(command_cpu_s(*command, cwd=Path(folder)))
 
     def start_project() -> Sample:
         python = served["wsgi-bare"].command[0]
+        command = [python, "-m", "django", "startproject", "bare"]
         with TemporaryDirectory() as folder:
-            return Sample(
-                command_cpu_s(
-                    python, "-m", "django", "startproject", "bare", cwd=Path(folder)
-                )
-            )
+            return Sample(command_cpu_s(*command, cwd=Path(folder)))
 
     json, json_async = "/bench/json/", "/bench/json-async/"
+    probe = "readiness against JSON view"
+    ready = {"path": "/health/ready/", "theirs": "ours"}
     sentry = {"ours": "ours-sentry", "theirs": "bare-sentry"}
     return [
         loads("JSON view", "wsgi", "≥ 0.65", json),
@@ -159,22 +144,8 @@ def figures(served: dict[str, Instance], pairs: int, seconds: float) -> list[Fig
         loads("JSON view with Sentry", "asgi", "≥ 0.85", json_async, **sentry),
         loads("static file", "wsgi", "≥ 0.80", "", theirs="bare-whitenoise"),
         loads("static file", "asgi", "≥ 0.90", "", theirs="bare-whitenoise"),
-        loads(
-            "readiness against JSON view",
-            "wsgi",
-            "≤ 0.6",
-            "/health/ready/",
-            theirs="ours",
-            their_path=json,
-        ),
-        loads(
-            "readiness against JSON view",
-            "asgi",
-            "≤ 0.6",
-            "/health/ready/",
-            theirs="ours",
-            their_path=json_async,
-        ),
+        loads(probe, "wsgi", "≤ 0.6", their_path=json, **ready),
+        loads(probe, "asgi", "≤ 0.6", their_path=json_async, **ready),
         *starts("wsgi"),
         *starts("asgi"),
         Figure("bake against startproject", "≤ 3.0", "s", bake, start_project),

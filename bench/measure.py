@@ -1,4 +1,4 @@
-"""Requests a second, and what processes take of the machine."""
+"""Measure requests per second, CPU time and memory."""
 
 import contextlib
 import http.client
@@ -15,17 +15,17 @@ from tests.bakery import run
 from tests.services.process import find_program
 
 HOST = "shop.test"
-# As their proxy sends them.
+# As a proxy sends them.
 HEADERS = {"Host": HOST, "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.7"}
 CONNECTIONS = 8
 
 
 @dataclass
 class Sample:
-    """A cost, in its figure's unit; under load that of a request, with the requests answered a second."""
+    """A cost in the unit of its figure; under load, the cost of a request."""
 
     cost: float
-    speed: float = 0
+    speed: float = 0  # requests/s under load
 
 
 def answers(port: int) -> bool:
@@ -37,22 +37,18 @@ def answers(port: int) -> bool:
 
 
 def load(master: int, port: int, path: str, seconds: float) -> Sample:
-    """Ask a server for a path, as fast as it answers; the cost is its CPU time for a request, in µs.
+    """Request a path as fast as the server answers; the cost is CPU time, in µs.
 
-    Ask for twice as long where the time is too short for a single answer. Raises RuntimeError unless all are 200.
+    Double the time if it is too short for one answer. Raise RuntimeError unless every
+    answer is a 200.
     """
-    headers = [f"--header={name}: {value}" for name, value in HEADERS.items()]
-    options = [
-        "--threads=1",
-        f"--connections={CONNECTIONS}",
-        "--duration=60s",
-        *headers,
-    ]
+    options = ["--threads=1", f"--connections={CONNECTIONS}", "--duration=60s"]
+    options += [f"--header={name}: {value}" for name, value in HEADERS.items()]
     before = cpu_s(master)
     command = [find_program("wrk", "wrk"), *options, f"http://127.0.0.1:{port}{path}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
         time.sleep(seconds)
-        wrk.send_signal(signal.SIGINT)  # its own durations are whole seconds
+        wrk.send_signal(signal.SIGINT)  # wrk's durations are whole seconds
         output = wrk.stdout.read()
     if "Non-2xx" in output or "Socket errors" in output:
         raise RuntimeError(f"{path}: not every answer was a 200\n{output}")
@@ -64,32 +60,26 @@ def load(master: int, port: int, path: str, seconds: float) -> Sample:
 
 
 def cpu_s(pid: int) -> float:
-    """The CPU time that a process has used with its children, those that have ended included."""
+    """Return the CPU time of a process and its children, those that ended included."""
     process = psutil.Process(pid)
-    used = sum(
-        process.cpu_times()[:4]
-    )  # its own and that of the children that it has waited for
+    used = sum(process.cpu_times()[:4])  # its own and that of children that ended
     for child in process.children():
-        with contextlib.suppress(
-            psutil.NoSuchProcess
-        ):  # ended just now: from here on it counts as its parent's
+        # A child that has just ended now counts as its parent's.
+        with contextlib.suppress(psutil.NoSuchProcess):
             used += sum(child.cpu_times()[:2])
     return used
 
 
 def memory_mib(pid: int) -> float:
-    """The memory of a server for each of its workers, with its part of what it shares with other processes (PSS)."""
+    """Return the memory of a server per worker; processes split shared pages (PSS)."""
     master = psutil.Process(pid)
     workers = master.children()
-    return (
-        sum(process.memory_full_info().pss for process in (master, *workers))
-        / len(workers)
-        / 2**20
-    )
+    used = sum(process.memory_full_info().pss for process in (master, *workers))
+    return used / len(workers) / 2**20
 
 
 def command_cpu_s(*command: str | Path, cwd: Path) -> float:
-    """The CPU time of a command and of what it starts."""
+    """Return the CPU time of a command and its children."""
     before = psutil.Process().cpu_times()
     run(*command, cwd=cwd, env={"HOME": str(cwd)})
     after = psutil.Process().cpu_times()

@@ -1,4 +1,4 @@
-"""The projects that are compared: bare Django as `startproject` writes it, and bakes of this template."""
+"""The compared projects: bare Django from `startproject`, and bakes of the template."""
 
 import json
 import secrets
@@ -17,42 +17,45 @@ THREADS = 4
 BENCH = Path(__file__).parent
 STATIC_FILE = "/* the same for all */\n" * 400  # 9 kB
 
-# What bare Django needs to serve the views at all; everything else stays as `startproject` has written it.
+# What bare Django needs to serve the views. The rest stays as `startproject` writes it.
 BARE_SETTINGS = f"""
 import json
 import os
 
 DEBUG = False
 ALLOWED_HOSTS = ["{HOST}"]
-DATABASES = {{"default": {{"ENGINE": "django.db.backends.postgresql", **json.loads(os.environ["BARE_DATABASE"])}}}}
+connection = json.loads(os.environ["BARE_DATABASE"])
+DATABASES = {{"default": {{"ENGINE": "django.db.backends.postgresql", **connection}}}}
 TEMPLATES[0]["DIRS"] = [BASE_DIR / "templates"]
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 if "BARE_WHITENOISE" in os.environ:
     MIDDLEWARE.insert(1, "whitenoise.middleware.WhiteNoiseMiddleware")
-if "SENTRY_DSN" in os.environ:  # which the SDK reads
+if "SENTRY_DSN" in os.environ:  # the SDK reads it
     import sentry_sdk
     from sentry_sdk.integrations.django import DjangoIntegration
 
-    sentry_sdk.init(integrations=[DjangoIntegration()], traces_sample_rate=float(os.environ["SENTRY_TRACES_SAMPLE_RATE"]))
+    rate = float(os.environ["SENTRY_TRACES_SAMPLE_RATE"])
+    sentry_sdk.init(integrations=[DjangoIntegration()], traces_sample_rate=rate)
 """
 BARE_SERVERS = {
     "wsgi": ["--worker-class=gthread", f"--threads={THREADS}", "bare.wsgi"],
     "asgi": ["--worker-class=uvicorn_worker.UvicornWorker", "bare.asgi"],
 }
-# Bare Django connects like ours and keeps a connection as long: under ASGI for one request, as Django's documentation
-# asks for there. The pool is ours alone.
+# Bare Django has our project's connection settings. Under ASGI it connects for each
+# request, as Django's documentation advises. Only our project has a pool.
 CONNECTION = ["USER", "PASSWORD", "HOST", "PORT", "CONN_MAX_AGE", "CONN_HEALTH_CHECKS"]
 READ_CONNECTION = f"""
 import json
 from django.conf import settings
-print(json.dumps({{name: settings.DATABASES["default"][name] for name in {CONNECTION}}}))
+default = settings.DATABASES["default"]
+print(json.dumps({{name: default[name] for name in {CONNECTION}}}))
 """
 
 
 @dataclass
 class Instance:
-    """A project as it is served: what starts it, where it answers, and the process while it runs."""
+    """A project with its command and port, and with its process while it runs."""
 
     name: str
     folder: Path
@@ -64,11 +67,9 @@ class Instance:
     process: Process | None = None
 
     def start(self) -> None:
-        """Return at the first 200. What it writes, its access lines among it, goes to a file."""
-        server = {
-            "PORT": str(self.port),
-            "WEB_CONCURRENCY": str(self.workers),
-        }  # Gunicorn knows both
+        """Return at the first 200; output, with the access log, goes to a file."""
+        # Gunicorn reads both variables.
+        server = {"PORT": str(self.port), "WEB_CONCURRENCY": str(self.workers)}
         env = clean_environment() | self.env | server
         self.process = Process(self.command, self.folder, name=self.name, env=env)
         self.process.wait_for(lambda: answers(self.port), 30, f"{self.name} answers")
@@ -81,7 +82,7 @@ class Instance:
 
 @contextmanager
 def instances(folder: Path) -> Iterator[dict[str, Instance]]:
-    """All instances by name, started, beside the real servers that they use."""
+    """Start all instances, with the servers that they use; yield them by name."""
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor())
         services = [
@@ -104,7 +105,7 @@ def make(
     redis: Redis,
     sentry: SentrySink,
 ) -> list[Instance]:
-    """A project of this template, with the default answers to all other questions, and bare Django in its environment."""
+    """Make a project of this template, and bare Django in the same environment."""
     project = Project.bake(folder, interface=interface, project_slug=f"our_{interface}")
     project.uv("sync", "--quiet", "--no-dev")
     ours, python = project.path, project.path / ".venv" / "bin" / "python"
@@ -132,31 +133,25 @@ def make(
     add_views(python, bare, bare_env, "bare", "bare/urls.py")
 
     command = [python, "-m", "config.serve"]
-    our = {
-        "folder": ours,
-        "command": command,
-        "static_path": f"/static/{manifest['paths']['bench.css']}",
-    }
+    css = f"/static/{manifest['paths']['bench.css']}"
+    our = {"folder": ours, "command": command, "static_path": css}
     command = [python, "-m", "gunicorn", *BARE_SERVERS[interface]]
     their = {"folder": bare, "command": command, "static_path": "/static/bench.css"}
     with_sentry = {"SENTRY_DSN": sentry.dsn, "SENTRY_TRACES_SAMPLE_RATE": "0.1"}
+    static = {"BARE_WHITENOISE": "1"}
     return [
         Instance(f"{interface}-ours", env=our_env, **our),
         Instance(f"{interface}-ours-sentry", env=our_env | with_sentry, **our),
         Instance(f"{interface}-bare", env=bare_env, **their),
         Instance(f"{interface}-bare-sentry", env=bare_env | with_sentry, **their),
-        Instance(
-            f"{interface}-bare-whitenoise",
-            env=bare_env | {"BARE_WHITENOISE": "1"},
-            **their,
-        ),
+        Instance(f"{interface}-bare-whitenoise", env=bare_env | static, **their),
     ]
 
 
 def add_views(
     python: Path, folder: Path, env: dict[str, str], package: str, urls: str
 ) -> None:
-    """Add the views with their rows, their template and the static file to a project."""
+    """Add the views, their rows, their template and the static file to a project."""
     shutil.copy(BENCH / "views.py", folder / package / "bench.py")
     (folder / "templates" / "bench").mkdir(parents=True)
     shutil.copy(BENCH / "list.html", folder / "templates" / "bench")
@@ -171,13 +166,6 @@ def add_views(
 
 
 def shell(python: Path, folder: Path, env: dict[str, str], code: str) -> str:
-    """What the code prints in a project's shell."""
-    return run(
-        python,
-        "manage.py",
-        "shell",
-        "--no-imports",
-        f"--command={code}",
-        cwd=folder,
-        env=env,
-    ).stdout
+    """Return the output of code in a project's shell."""
+    command = ("manage.py", "shell", "--no-imports", f"--command={code}")
+    return run(python, *command, cwd=folder, env=env).stdout

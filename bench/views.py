@@ -1,4 +1,4 @@
-"""The same views for every project; the benchmark copies this file and its template into them."""
+"""Views for all projects: the benchmark copies this file and its template into them."""
 
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
@@ -31,11 +31,10 @@ async def row_async(request: HttpRequest) -> JsonResponse:
 
 
 def rows(request: HttpRequest) -> HttpResponse:
-    """Three queries: how many there are, a page of them, and what they belong to."""
+    """Make three queries: the count, a page of rows, and their content types."""
     found = Permission.objects.filter(codename__startswith="bench").order_by("codename")
-    page = Paginator(found.prefetch_related("content_type"), ROWS).get_page(
-        request.GET.get("page")
-    )
+    paginator = Paginator(found.prefetch_related("content_type"), ROWS)
+    page = paginator.get_page(request.GET.get("page"))
     return render(request, "bench/list.html", {"page": page})
 
 

@@ -1,4 +1,4 @@
-"""Drop the files of answers that were not chosen; write .env; say what comes next."""
+"""Delete the files of other answers, write .env and print the next steps."""
 
 import json
 import os
@@ -34,14 +34,14 @@ login=username            apps/users/migrations/0001_initial.py apps/users/model
 login=email               apps/users/lockout.py apps/users/migrations/0001_user.py apps/users/models tests/test_email_login.py
 ci=github                 .github
 ci=gitlab                 .gitlab-ci.yml renovate.json
-"""
+"""  # noqa: E501 - a table
 HINT = "README.md says how to do it by hand"
 ROWS = [line.split() for line in TABLE.strip().splitlines()]
 OWNED_PATHS = [(path, *owner.split("=")) for owner, *paths in ROWS for path in paths]
 
 
 def find_unchosen(answers):
-    """Return the listed paths that none of the answers (by question) owns, sorted."""
+    """Return the listed paths that none of the answers (by question) keeps, sorted."""
     chosen = {path for path, name, answer in OWNED_PATHS if answers[name] == answer}
     return sorted({path for path, _, _ in OWNED_PATHS} - chosen)
 
@@ -64,7 +64,7 @@ def write_env(project):
 
 
 def init_git(project):
-    """Make a repository on the branch main, unless the project is inside of one."""
+    """Make a repository on the branch main, unless the project is inside one."""
     inside = any((folder / ".git").exists() for folder in (project, *project.parents))
     if shutil.which("git") and not inside:
         # Git before 2.28 has no --initial-branch.
@@ -82,7 +82,7 @@ def main():
             step(project)
         except (OSError, subprocess.SubprocessError) as error:
             print(f"warning: {step.__name__} failed ({error}); {HINT}", file=sys.stderr)
-    # cruft renders two versions in folders of such names, and needs no next steps.
+    # cruft renders two versions in folders with such names: print nothing there.
     if "_commit" not in answers or not re.fullmatch(r"tmp\w{8}", project.parent.name):
         print(f"{project.name} is ready. Next:\n\n  cd {project.name}\n  uv sync")
         print("  git add .\n  git commit --message Start")

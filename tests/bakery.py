@@ -1,4 +1,4 @@
-"""Bakes projects and runs things in them the way their owners do."""
+"""Bake projects and run commands in them as their owners do."""
 
 import json
 import os
@@ -15,27 +15,29 @@ from tests.services import free_port
 
 TEMPLATE = Path(__file__).resolve().parent.parent
 PROJECT_TEMPLATE = TEMPLATE / "{{cookiecutter.project_slug}}"
-QUESTIONS = {
-    name: answers
-    for name, answers in json.loads(
-        (TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8")
-    ).items()
-    if not name.startswith("_")
-}
+CONTEXT = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+QUESTIONS = {name: CONTEXT[name] for name in CONTEXT if not name.startswith("_")}
 # The questions with a fixed set of answers, the default first.
 CHOICES = {
     name: answers for name, answers in QUESTIONS.items() if isinstance(answers, list)
 }
 DEFAULTS = {name: answers[0] for name, answers in CHOICES.items()}
 
-# Every pair of answers of any two questions stands in at least one of these.
+# Every pair of answers to two questions is in at least one of these.
 PAIRWISE = [
     dict(zip(CHOICES, row, strict=True)) for row in AllPairs(list(CHOICES.values()))
 ]
+# The prefixes of variables that the projects read and the tests must not inherit.
+PREFIXES = tuple(
+    """
+    AWS_ AZURE_ CACHE_URL CELERY_ COOKIECUTTER_ COV_ DATABASE_ DJANGO_ EMAIL_URL GOOGLE_
+    GS_ METRICS_PORT OTEL_ PYTEST_ SENTRY_ VIRTUAL_ENV
+    """.split()
+)
 
 
 def all_pairs() -> set[frozenset[tuple[str, str]]]:
-    """Every pair of answers to two different questions."""
+    """Return every pair of answers to two different questions."""
     return {
         frozenset([(first, one), (second, other)])
         for first, second in combinations(CHOICES, 2)
@@ -45,7 +47,7 @@ def all_pairs() -> set[frozenset[tuple[str, str]]]:
 
 
 def describe(answers: dict[str, str]) -> str:
-    """A readable test id: ``interface=asgi database=mysql``."""
+    """Return a readable test id: ``interface=asgi database=mysql``."""
     return " ".join(f"{question}={answer}" for question, answer in answers.items())
 
 
@@ -56,7 +58,7 @@ def run(
     check: bool = True,
     **options,
 ):
-    """Run a command with nothing of this process's own settings in its environment; fail with all of its output."""
+    """Run a command in a clean environment; show all of its output if it fails."""
     result = subprocess.run(
         command,
         cwd=cwd,
@@ -66,38 +68,17 @@ def run(
         check=False,
         **options,
     )
+    end = f"{' '.join(map(str, command))} ended with {result.returncode}"
     output = result.stdout + result.stderr
-    assert result.returncode == 0 or not check, (
-        f"{' '.join(map(str, command))} ended with {result.returncode}\n{output}"
-    )
+    assert result.returncode == 0 or not check, f"{end}\n{output}"
     return result
 
 
 def clean_environment() -> dict[str, str]:
-    ours = (
-        "DJANGO_",
-        "DATABASE_",
-        "CACHE_URL",
-        "AWS_",
-        "AZURE_",
-        "GOOGLE_",
-        "GS_",
-        "SENTRY_",
-        "CELERY_",
-        "METRICS_PORT",
-        "OTEL_",
-        "EMAIL_URL",
-        "PYTEST_",
-        "COV_",
-        "VIRTUAL_ENV",
-        "COOKIECUTTER_",
-    )
-    tools = {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    }
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith(ours)
-    } | tools
+    """Return this process's environment without settings, with the tools on PATH."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    kept = (name for name in os.environ if not name.startswith(PREFIXES))
+    return {name: os.environ[name] for name in kept} | {"PATH": path}
 
 
 def cookiecutter(
@@ -107,21 +88,14 @@ def cookiecutter(
     check: bool = True,
     **answers: str,
 ):
-    """Run the command that a user types; ``stdin`` answers its questions, else the defaults do."""
-    answers_given = [f"{question}={answer}" for question, answer in answers.items()]
-    mode = [] if stdin is not None else ["--no-input"]
-    # A home of its own keeps the user's replay files and defaults out.
+    """Run Cookiecutter; ``stdin`` answers its questions, else the defaults do."""
+    options = [] if stdin is not None else ["--no-input"]
+    options += [f"{question}={answer}" for question, answer in answers.items()]
+    command = [*arguments, "cookiecutter", TEMPLATE, "--output-dir", output, *options]
+    # A separate home keeps the user's replay files and defaults out.
     output.mkdir(parents=True, exist_ok=True)
     return run(
-        *(
-            *arguments,
-            "cookiecutter",
-            TEMPLATE,
-            "--output-dir",
-            output,
-            *mode,
-            *answers_given,
-        ),
+        *command,
         cwd=output,
         env={"HOME": str(output), "COLUMNS": "200"},
         check=check,
@@ -131,7 +105,7 @@ def cookiecutter(
 
 @dataclass
 class Project:
-    """A baked project with an environment of its own, made from its own pyproject.toml."""
+    """A baked project with its own environment, made from its own pyproject.toml."""
 
     path: Path
     answers: dict[str, str] = field(default_factory=dict)
@@ -164,7 +138,7 @@ class Project:
     def execute(
         self, *command: str, env: dict[str, str] | None = None, check: bool = True
     ):
-        """Run a command of the project's environment, which `uv run` uses as well."""
+        """Run a command of the project's environment, as `uv run` does."""
         program = self.path / ".venv" / "bin" / command[0]
         path = os.pathsep.join([str(program.parent), clean_environment()["PATH"]])
         tools = {"PATH": path, "UV_PYTHON": self.python}
@@ -178,17 +152,14 @@ class Project:
         return self.execute("python", "manage.py", *arguments, env=env, check=check)
 
     def files(self) -> set[str]:
-        """The paths of all files, without git's own."""
-        paths = (
-            path.relative_to(self.path)
-            for path in self.path.rglob("*")
-            if path.is_file()
-        )
+        """Return the paths of all files, except Git's own."""
+        files = (path for path in self.path.rglob("*") if path.is_file())
+        paths = (path.relative_to(self.path) for path in files)
         return {path.as_posix() for path in paths if path.parts[0] != ".git"}
 
 
 def production_environment(answers: dict[str, str], services) -> dict[str, str]:
-    """The environment of a production instance: the variables that its answers require, against real servers."""
+    """Return the variables that production requires, with the addresses of services."""
     env = {
         "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "DJANGO_SECRET_KEY": secrets.token_urlsafe(48),
@@ -208,15 +179,13 @@ def production_environment(answers: dict[str, str], services) -> dict[str, str]:
     if answers["metrics"] == "prometheus":
         env["METRICS_PORT"] = str(free_port())
     if answers["metrics"] == "opentelemetry":
-        env |= {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": services.otlp.url,
-            "OTEL_TRACES_SAMPLER_ARG": "1",
-        }
+        env["OTEL_EXPORTER_OTLP_ENDPOINT"] = services.otlp.url
+        env["OTEL_TRACES_SAMPLER_ARG"] = "1"
     return env | media_environment(answers["media_storage"], services)
 
 
 def media_environment(media_storage: str, services) -> dict[str, str]:
-    """What production needs to reach a store for uploads."""
+    """Return the variables with which production reaches a store for uploads."""
     if media_storage == "s3":
         return {
             "AWS_STORAGE_BUCKET_NAME": services.bucket,

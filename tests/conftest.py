@@ -1,4 +1,4 @@
-"""Fixtures: bakes kept by their answers, and real servers that start when a test first asks for them."""
+"""Fixtures: projects for given answers, and real servers that start on first use."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -27,7 +27,7 @@ from tests.services.process import find_program
 
 @pytest.fixture(scope="session")
 def bake(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
-    """A baked project for some answers, to be read and not changed; the same answers give the same project."""
+    """Bake a project once for each set of answers; tests must not change it."""
     kept: dict[frozenset, Project] = {}
 
     def keep(**answers: str) -> Project:
@@ -43,14 +43,14 @@ def bake(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
 def project(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
-    """A project for the answers that the test is parametrized with, in an environment of its own."""
+    """Bake a project for the answers of the parameter, and make its environment."""
     project = Project.bake(tmp_path_factory.mktemp("project"), **request.param)
     project.sync()
     return project
 
 
 class Services:
-    """The real servers of this session, each started by its first use."""
+    """The real servers of a session; each starts on first use."""
 
     bucket = "uploads"
 
@@ -120,27 +120,25 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """A page of a browser that takes shop.test for this machine."""
-    arguments = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-    rules = [
-        "--no-first-run",
-        "--no-proxy-server",
-        "--host-resolver-rules=MAP shop.test 127.0.0.1",
-    ]
+    """Open a page in a browser that resolves shop.test to this machine."""
+    options = """
+        --no-sandbox --disable-gpu --disable-background-networking
+        --disable-component-update --disable-sync --no-first-run --no-proxy-server
+    """.split()
+    resolver = "--host-resolver-rules=MAP shop.test 127.0.0.1"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=find_program("chromium", "chromium"),
-            args=[*arguments.split(), *rules],
+            args=[*options, resolver],
         )
         yield browser.new_page(ignore_https_errors=True)
         browser.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures that tests have recorded, those of the drills as the table of docs/promises.md."""
-    reports = terminalreporter.getreports("passed") + terminalreporter.getreports(
-        "failed"
-    )
+    """Print the figures of the tests, those of the drills as the table of promises."""
+    get_reports = terminalreporter.getreports
+    reports = get_reports("passed") + get_reports("failed")
     properties = [
         (name, value) for report in reports for name, value in report.user_properties
     ]
@@ -155,14 +153,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def tabulate(promises: list[tuple[str, str, str]]) -> str:
-    """A table with a row for each promise and a column for each interface, of (promise, project, figure)."""
+    """Make a table of (promise, project, figure), with a column for each interface."""
     rows: dict[str, dict[str, list[str]]] = {}
     for promise, project, figure in promises:
         interface, _, database = project.partition(" ")
         prefix = {"": "", "mysql": "MariaDB: ", "sqlite": "SQLite: "}[database]
-        rows.setdefault(promise, {"wsgi": [], "asgi": []})[interface].append(
-            prefix + figure
-        )
+        row = rows.setdefault(promise, {"wsgi": [], "asgi": []})
+        row[interface].append(prefix + figure)
     lines = [
         f"| {promise} | {'; '.join(row['wsgi'])} | {'; '.join(row['asgi'])} |"
         for promise, row in rows.items()

@@ -1,4 +1,4 @@
-"""Serves a project as production starts it, and asks it as its proxy would."""
+"""Serve a project as production does, and send requests as its proxy does."""
 
 import re
 import signal
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from tests.bakery import Project, clean_environment
 from tests.services import Process, free_port
 
-# What a Celery worker prints on SIGTERM and SIGHUP, past every logger, with an empty line before it.
+# Celery prints these lines on SIGTERM and SIGHUP, after an empty one, without a logger.
 CELERY_ON_A_SIGNAL = re.compile(
     r"|worker: Warm shutdown \(MainProcess\)|Restarting celery worker \(.*\)"
 )
@@ -33,7 +33,7 @@ class KeepRedirects(urllib.request.HTTPRedirectHandler):
 
 
 class Server:
-    """A served project, asked as its proxy would ask: over plain HTTP with the public host's name."""
+    """A served project, asked as its proxy does: over HTTP, with the public host."""
 
     def __init__(self, process: Process, port: int, **headers: str) -> None:
         self.process = process

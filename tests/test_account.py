@@ -1,4 +1,4 @@
-"""Accounts that are named by an e-mail address, on every database: one person's however the address is typed."""
+"""Accounts named by e-mail address: one account for all spellings, on each database."""
 
 import json
 import os
@@ -25,13 +25,8 @@ from tests.services import Process
 from tests.serving import Answer, serve
 
 ADDRESS = "ada@shop.test"
-SPELLINGS = [
-    ADDRESS,
-    "ADA@SHOP.TEST",
-    "Ada@Shop.Test",
-    "aDa@shop.test",
-    " ada@SHOP.test ",
-]
+OTHERS = ["ADA@SHOP.TEST", "Ada@Shop.Test", "aDa@shop.test", " ada@SHOP.test "]
+SPELLINGS = [ADDRESS, *OTHERS]
 PASSWORD = "correct horse battery"
 PROJECTS = [
     pytest.param(
@@ -55,15 +50,20 @@ try:
 except IntegrityError:
     print("refused")
 """
+LIST = """
+from apps.users.models import User
+print(*User.objects.order_by("email").values_list("email", flat=True))
+"""
 BY_HAND = """
 import sys
 from django.db import IntegrityError, connection
 from apps.users.models import User
 bob = User.objects.create_user("bob@shop.test")
+update = "UPDATE users_user SET email = %s WHERE id = %s"
 for spelling in sys.argv[1:]:
     try:
         with connection.cursor() as cursor:
-            cursor.execute("UPDATE users_user SET email = %s WHERE id = %s", [spelling, bob.pk])
+            cursor.execute(update, [spelling, bob.pk])
         print("stored")
     except IntegrityError:
         print("refused")
@@ -77,14 +77,11 @@ def test_createsuperuser_takes_the_address_from_the_environment(project, env):
         "DJANGO_SUPERUSER_EMAIL": SPELLINGS[1],
         "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
     }
-    project.manage("createsuperuser", "--noinput", env=named)
+    create = ("createsuperuser", "--noinput")
+    project.manage(*create, env=named)
 
-    again = project.manage(
-        "createsuperuser",
-        "--noinput",
-        env=named | {"DJANGO_SUPERUSER_EMAIL": SPELLINGS[2]},
-        check=False,
-    )
+    other = named | {"DJANGO_SUPERUSER_EMAIL": SPELLINGS[2]}
+    again = project.manage(*create, env=other, check=False)
 
     assert "That email address is already taken" in again.stderr
     assert list_addresses(project, env) == [ADDRESS]
@@ -99,12 +96,9 @@ def test_createsuperuser_asks_for_the_address_on_a_terminal(project, env):
         ("Password (again): ", PASSWORD),
     ]
 
-    talk(
-        [project.path / ".venv" / "bin" / "python", "manage.py", "createsuperuser"],
-        conversation,
-        project.path,
-        env,
-    )
+    python = project.path / ".venv" / "bin" / "python"
+    command = [python, "manage.py", "createsuperuser"]
+    talk(command, conversation, project.path, env)
 
     assert list_addresses(project, env) == [ADDRESS, "grace@shop.test"]
 
@@ -131,9 +125,8 @@ def test_two_spellings_that_race_make_one_account(project, env, spellings):
     for racer in racers:
         assert racer.wait(30) == 0, racer.log
 
-    assert sorted(
-        re.findall("made|refused", "".join(racer.log for racer in racers))
-    ) == ["made", "refused"]
+    log = "".join(racer.log for racer in racers)
+    assert sorted(re.findall("made|refused", log)) == ["made", "refused"]
     for racer in racers:
         racer.stop()
         racer.log_file.unlink()
@@ -141,19 +134,16 @@ def test_two_spellings_that_race_make_one_account(project, env, spellings):
 
 @every_database
 def test_sql_by_hand_stores_no_second_spelling(project, env):
-    (project.path / "by_hand.py").write_text(
-        "import django; django.setup()\n" + BY_HAND
-    )
+    script = "import django; django.setup()\n" + BY_HAND
+    (project.path / "by_hand.py").write_text(script)
 
-    output = project.execute(
-        "python", "by_hand.py", *SPELLINGS[:4], env=env
-    ).stdout.split()
+    result = project.execute("python", "by_hand.py", *SPELLINGS[:4], env=env)
 
-    assert output == ["refused"] * 4
+    assert result.stdout.split() == ["refused"] * 4
 
 
 @every_database
-def test_wrong_passwords_are_counted_by_address_and_no_line_of_the_log_holds_it(
+def test_wrong_passwords_count_by_address_and_the_log_does_not_show_it(
     project, env, tmp_path
 ):
     project.manage("collectstatic", "--noinput", env=env)
@@ -165,11 +155,8 @@ def test_wrong_passwords_are_counted_by_address_and_no_line_of_the_log_holds_it(
     assert statuses == [200, 200, 200, 200, 429]
     assert (locked, other) == (429, 302)
     lines = [json.loads(line) for line in server.process.log.splitlines()]
-    assert [
-        line
-        for line in lines
-        if line["logger"].startswith("axes") and "Locking out" in line["message"]
-    ]
+    axes = [line["message"] for line in lines if line["logger"].startswith("axes")]
+    assert [message for message in axes if "Locking out" in message]
     for name in ("shop.test", PASSWORD, "a guess"):
         assert not [line for line in lines if name in json.dumps(line).lower()]
 
@@ -199,12 +186,11 @@ def env(project, services) -> dict[str, str]:
 
 
 def list_addresses(project: Project, env: dict[str, str]) -> list[str]:
-    script = "from apps.users.models import User; print(*User.objects.order_by('email').values_list('email', flat=True))"
-    return project.manage("shell", "--no-imports", "-c", script, env=env).stdout.split()
+    return project.manage("shell", "--no-imports", "-c", LIST, env=env).stdout.split()
 
 
 def talk(command, conversation, folder, env, timeout=30):
-    """Run a command on a terminal of its own, and answer each prompt when it comes."""
+    """Run a command on a new terminal, and answer each prompt."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         ["setsid", "--ctty", "--wait", *command],
@@ -223,7 +209,7 @@ def talk(command, conversation, folder, env, timeout=30):
                     heard += os.read(ours, 4096).decode()
             heard = heard.partition(prompt)[2]
             os.write(ours, f"{answer}\n".encode())
-        with suppress(OSError):  # the terminal goes with the command
+        with suppress(OSError):  # the terminal closes with the command
             while os.read(ours, 4096):
                 pass
         assert process.wait(timeout) == 0
@@ -231,7 +217,7 @@ def talk(command, conversation, folder, env, timeout=30):
 
 
 def log_in(server, email: str, password: str) -> int:
-    """The status of an attempt to log in through the admin's form."""
+    """Try to log in with the form of the admin; return the status."""
     page = server.get("/admin/login/")
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)[1]
     form = {"csrfmiddlewaretoken": token, "username": email, "password": password}

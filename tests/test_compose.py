@@ -1,4 +1,4 @@
-"""compose.yaml: the servers for development, on loopback only, started for real by Docker Compose."""
+"""compose.yaml: servers for development, on loopback only, run by Docker Compose."""
 
 import json
 import secrets
@@ -14,58 +14,53 @@ COMBINATIONS = [
     {"database": d, "cache": c} for d in CHOICES["database"] for c in CHOICES["cache"]
 ]
 COMBINATIONS.append({"database": "sqlite", "cache": "database", "task_queue": "celery"})
-SERVERS = {  # by answer
-    "postgresql": "postgresql",
-    "mysql": "mysql",
-    "redis": "redis",
-    "memcached": "memcached",
-    "celery": "redis",
-}
+# By answer.
+SERVERS = {name: name for name in ("postgresql", "mysql", "redis", "memcached")}
+SERVERS["celery"] = "redis"
 IMAGES = ["postgres:18", "redis:8"]
 
-# No ports and no network: the developer may have these servers running.
+# No ports and no network, because the developer may run the same servers.
 APART = """
 services:
   postgresql: {network_mode: none, ports: !reset []}
   redis: {network_mode: none, ports: !reset []}
 """
+PSQL = (
+    "PGPASSWORD=$POSTGRES_PASSWORD psql --host=127.0.0.1 --username=postgres "
+    '--tuples-only --no-align "$@"'
+)
 
 
 @pytest.mark.parametrize("answers", COMBINATIONS, ids=describe)
-def test_serves_what_was_chosen_and_to_this_machine_only(bake, answers):
+def test_services_are_those_chosen_and_listen_on_loopback_only(bake, answers):
     project = bake(**answers).path
     expected = {SERVERS[answer] for answer in answers.values() if answer in SERVERS}
     assert (project / "compose.yaml").exists() == bool(expected)
     if not expected:
         return
 
-    plan = json.loads(
-        run(find_docker(), "compose", "config", "--format=json", cwd=project).stdout
-    )
+    command = (find_docker(), "compose", "config", "--format=json")
+    plan = json.loads(run(*command, cwd=project).stdout)
 
     assert set(plan["services"]) == expected
     for name, service in plan["services"].items():
         assert [port["host_ip"] for port in service["ports"]] == ["127.0.0.1"]
+        volumes = service.get("volumes", [])
         kept = [("volume", name)] if name != "memcached" else []
-        assert [
-            (volume["type"], volume["source"]) for volume in service.get("volumes", [])
-        ] == kept
+        assert [(volume["type"], volume["source"]) for volume in volumes] == kept
         assert service["healthcheck"]["test"][0] == "CMD"
 
 
-@pytest.mark.parametrize("database", ["postgresql", "mysql"])
-def test_asks_for_the_password(bake, database):
-    answer = run(
-        *(find_docker(), "compose", "--env-file=/dev/null", "config", "--quiet"),
-        cwd=bake(database=database).path,
-        check=False,
-    )
+@pytest.mark.parametrize(
+    ("database", "variable"),
+    [("postgresql", "POSTGRES_PASSWORD"), ("mysql", "MYSQL_PASSWORD")],
+)
+def test_asks_for_the_password(bake, database, variable):
+    command = (find_docker(), "compose", "--env-file=/dev/null", "config", "--quiet")
+    answer = run(*command, cwd=bake(database=database).path, check=False)
 
     assert answer.returncode
-    assert (
-        f"{database.upper().replace('POSTGRESQL', 'POSTGRES')}_PASSWORD"
-        in answer.stderr
-    )
+    assert variable in answer.stderr
 
 
 def test_starts_healthy_and_keeps_its_data(tmp_path):
@@ -73,34 +68,18 @@ def test_starts_healthy_and_keeps_its_data(tmp_path):
     project = Project.bake(tmp_path).path
     apart = tmp_path / "apart.yaml"
     apart.write_text(APART)
+    name = f"{project.name}-{secrets.token_hex(4)}"
+    files = ("--file=compose.yaml", f"--file={apart}")
 
     def compose(*arguments: str) -> str:
-        name = f"--project-name={project.name}-{token}"
-        return run(
-            find_docker(),
-            "compose",
-            "--file=compose.yaml",
-            f"--file={apart}",
-            name,
-            *arguments,
-            cwd=project,
-        ).stdout
+        options = (*files, f"--project-name={name}")
+        return run(find_docker(), "compose", *options, *arguments, cwd=project).stdout
 
     def query(sql: str) -> str:
-        login = 'PGPASSWORD=$POSTGRES_PASSWORD psql --host=127.0.0.1 --username=postgres --tuples-only --no-align "$@"'
-        return compose(
-            "exec",
-            "-T",
-            "postgresql",
-            "sh",
-            "-c",
-            login,
-            "psql",
-            f"--command={sql}",
-            project.name,
-        ).strip()
+        arguments = ("psql", f"--command={sql}", project.name)
+        output = compose("exec", "-T", "postgresql", "sh", "-c", PSQL, *arguments)
+        return output.strip()
 
-    token = secrets.token_hex(4)
     try:
         compose("up", "--detach", "--wait", "--quiet-pull")
         query("CREATE TABLE kept AS SELECT 1")
@@ -115,7 +94,7 @@ def test_starts_healthy_and_keeps_its_data(tmp_path):
 
 
 def get_images() -> None:
-    """Stand-ins where no registry is in reach; else Compose pulls what is missing."""
+    """Make stand-ins for images without a registry; else Compose pulls the images."""
     tool = TEMPLATE.parent / "shared" / "tools" / "docker-engine"
     find_docker()
     for image in IMAGES:

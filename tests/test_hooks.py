@@ -1,4 +1,4 @@
-"""The hooks as plain functions, as they stand in the repository."""
+"""The hooks as plain functions, imported without Cookiecutter."""
 
 import ast
 import importlib.util
@@ -76,9 +76,8 @@ def test_all_problems_are_told_together():
         "domain_name": "x y",
         "time_zone": "Nowhere",
     }
-    named = [
-        problem.split()[0] for problem in load("pre_gen_project").find_problems(answers)
-    ]
+    problems = load("pre_gen_project").find_problems(answers)
+    named = [problem.split()[0] for problem in problems]
     assert named == ["project_slug", "author_email", "domain_name", "time_zone"]
 
 
@@ -99,9 +98,7 @@ def test_unusual_good_answer_is_accepted(answers):
 
 def test_every_row_of_the_table_names_a_real_path_and_a_real_answer():
     for path, question, answer in load("post_gen_project").OWNED_PATHS:
-        assert (PROJECT_TEMPLATE / path).exists(), (
-            f"{path} is listed and does not exist"
-        )
+        assert (PROJECT_TEMPLATE / path).exists(), f"{path} does not exist"
         assert answer in CHOICES[question], f"{question} has no answer {answer}"
 
 
@@ -115,9 +112,8 @@ def test_listed_path_stays_if_any_row_was_answered_so():
 
 def test_secrets_are_filled_in_only_where_they_are_left_empty():
     fill_secrets = load("post_gen_project").fill_secrets
-    example = (
-        "DJANGO_SECRET_KEY=\n# AWS_SECRET_ACCESS_KEY=\nPOSTGRES_PASSWORD=\nPORT=\n"
-    )
+    example = "DJANGO_SECRET_KEY=\n# AWS_SECRET_ACCESS_KEY=\n"
+    example += "POSTGRES_PASSWORD=\nPORT=\n"
     first, second = fill_secrets(example), fill_secrets(example)
     assert first != second
     lines = first.splitlines()
@@ -136,21 +132,18 @@ def test_env_is_readable_by_its_owner_alone_and_never_overwritten(tmp_path):
     assert (tmp_path / ".env").read_text() == written
 
 
-def test_optional_step_that_fails_warns_and_costs_nothing(tmp_path):
+def test_optional_step_that_fails_only_warns(tmp_path):
     (tmp_path / "no_such_git").mkdir()
     hook = (TEMPLATE / "hooks" / "post_gen_project.py").read_text(encoding="utf-8")
-    owned = sorted(
-        (path for path, _, _ in load("post_gen_project").OWNED_PATHS), reverse=True
-    )  # folders last
-    for path in owned:
+    owned = [path for path, _, _ in load("post_gen_project").OWNED_PATHS]
+    for path in sorted(owned, reverse=True):  # folders last
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
     script = tmp_path / "hook.py"
-    script.write_text(
-        hook.replace("{{ cookiecutter | tojson }}", str(DEFAULTS).replace("'", '"')),
-        encoding="utf-8",
-    )
-    # Neither .env.example is there, nor git.
+    answers = str(DEFAULTS).replace("'", '"')
+    rendered = hook.replace("{{ cookiecutter | tojson }}", answers)
+    script.write_text(rendered, encoding="utf-8")
+    # Both .env.example and git are missing.
     result = subprocess.run(
         [sys.executable, script],
         cwd=tmp_path,
@@ -170,19 +163,17 @@ def test_hooks_are_short_and_need_the_standard_library_alone():
     assert sum(len(source.splitlines()) for source in sources) <= 175
     for source in sources:
         for node in ast.walk(ast.parse(source)):
-            names = (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else []
-            )
-            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module]
             assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
 
 
 def load(name):
-    spec = importlib.util.spec_from_file_location(
-        name, TEMPLATE / "hooks" / f"{name}.py"
-    )
+    path = TEMPLATE / "hooks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

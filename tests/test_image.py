@@ -1,4 +1,4 @@
-"""The project's image, built and run for real: small, without secrets, content with a read-only disk and no rights."""
+"""The image of a project: small, without secrets, read-only and without rights."""
 
 import json
 import re
@@ -27,9 +27,8 @@ from tests.bakery import (
 )
 from tests.services import NotInstalledError, free_port, wait_until
 
-pytestmark = pytest.mark.xdist_group(
-    "docker"
-)  # one build at a time, and its tests where the image is
+# One build at a time, and all tests on the worker that has the image.
+pytestmark = pytest.mark.xdist_group("docker")
 
 BASE = "python:3.13-slim-bookworm"
 SIZE_LIMIT_MB = 125
@@ -66,13 +65,11 @@ def test_becomes_healthy(container):
 def test_is_ready(container):
     status, _, body = container.get("/health/ready/")
 
-    assert (status, json.loads(body)) == (
-        200,
-        {"status": "ok", "checks": {"database": "ok", "cache": "ok"}},
-    )
+    checks = {"database": "ok", "cache": "ok"}
+    assert (status, json.loads(body)) == (200, {"status": "ok", "checks": checks})
 
 
-def test_serves_pages_and_compressed_static_files_for_good(container):
+def test_serves_pages_and_compressed_immutable_static_files(container):
     status, _, page = container.get("/")
     assert status == 200
     stylesheet = re.search(r"/static/css/[\w-]+\.[0-9a-f]{12}\.css", page.decode())
@@ -85,10 +82,8 @@ def test_serves_pages_and_compressed_static_files_for_good(container):
 
 
 def test_runs_without_rights(container):
-    status = dict(
-        line.split(":\t", 1)
-        for line in container.execute("cat", "/proc/1/status").stdout.splitlines()
-    )
+    lines = container.execute("cat", "/proc/1/status").stdout.splitlines()
+    status = dict(line.split(":\t", 1) for line in lines)
 
     assert set((status["Uid"] + "\t" + status["Gid"]).split()) == {USER_ID}
     assert int(status["CapEff"], 16) == 0
@@ -100,26 +95,17 @@ def test_cannot_write_where_its_code_is(image, container):
     assert attempt.returncode
     assert "cannot touch" in attempt.stderr
 
-    # Nor on a disk that can be written to.
+    # Not even on a writable disk.
     writable = ("find", "/app", "/opt/venv", "-writable", "-not", "-type", "l")
     assert docker("run", "--rm", "--network=none", image.name, *writable).stdout == ""
 
 
-def test_manages_production(image, services):
+def test_migrates_production(image, services):
     env = production_environment(DEFAULTS, services)
+    command = ("python", "manage.py", "migrate", "--no-input")
 
     with options_for(env, image.folder) as options:
-        docker(
-            "run",
-            "--rm",
-            *LOCKED_DOWN,
-            *options,
-            image.name,
-            "python",
-            "manage.py",
-            "migrate",
-            "--no-input",
-        )
+        docker("run", "--rm", *LOCKED_DOWN, *options, image.name, *command)
 
     database = env["DATABASE_URL"].rpartition("/")[2]
     [(applied,)] = services.postgresql.query(
@@ -129,7 +115,7 @@ def test_manages_production(image, services):
 
 
 def test_stops_in_order_and_logs_nothing_but_json(image, services):
-    # Without a writable /tmp, too: only large uploads and draining need it.
+    # Only large uploads and draining need a writable /tmp; start without it.
     with start(image, services) as container:
         container.get("/")
         began = time.monotonic()
@@ -139,27 +125,23 @@ def test_stops_in_order_and_logs_nothing_but_json(image, services):
         assert container.inspect("{{.State.ExitCode}}") == "0"
         assert seconds < 10
         lines = [json.loads(line) for line in container.logs().splitlines()]
-        assert all(
-            {"timestamp", "level", "logger", "message"} <= set(line) for line in lines
-        )
+        keys = {"timestamp", "level", "logger", "message"}
+        assert all(keys <= set(line) for line in lines)
         assert "/" in [line.get("path") for line in lines]
 
 
 def test_is_small(image, record_property):
     size_mb = (size_of(image.name) - size_of(BASE)) / 1e6
 
-    record_property(
-        "figure", f"image of {image.interface}: {size_mb:.1f} MB over {BASE}"
-    )
+    figure = f"image of {image.interface}: {size_mb:.1f} MB over {BASE}"
+    record_property("figure", figure)
     assert size_mb <= SIZE_LIMIT_MB
 
 
 def test_holds_no_secret_and_nothing_to_build_with(image, tmp_path):
-    base_layers = len(
-        json.loads(
-            docker("image", "inspect", "--format={{json .RootFS.Layers}}", BASE).stdout
-        )
-    )
+    layers_of_base = "--format={{json .RootFS.Layers}}"
+    inspected = docker("image", "inspect", layers_of_base, BASE)
+    base_layers = len(json.loads(inspected.stdout))
     docker("save", f"--output={tmp_path / 'image.tar'}", image.name)
 
     with tarfile.open(tmp_path / "image.tar") as archive:
@@ -167,29 +149,20 @@ def test_holds_no_secret_and_nothing_to_build_with(image, tmp_path):
         paths = [path for layer in layers for path in list_paths(archive, layer)]
         assert not [path for path in paths if is_unwanted(path)]
 
-        files = [
-            file
-            for layer in layers[base_layers:]
-            for file in read_files(archive, layer)
-        ]
-        files += [
-            (name, archive.extractfile(name).read())
-            for name in archive.getnames()
-            if name.endswith("json")
-        ]
-        files += [
-            ("history", docker("history", "--no-trunc", image.name).stdout.encode())
-        ]
-        files += [
-            ("configuration", docker("image", "inspect", image.name).stdout.encode())
-        ]
+        files = []
+        for layer in layers[base_layers:]:
+            files += read_files(archive, layer)
+        for name in archive.getnames():
+            if name.endswith("json"):
+                files.append((name, archive.extractfile(name).read()))
+        history = docker("history", "--no-trunc", image.name).stdout
+        files.append(("history", history.encode()))
+        configuration = docker("image", "inspect", image.name).stdout
+        files.append(("configuration", configuration.encode()))
         assert not [name for name, content in files if image.leaks_into(content)]
 
-    assert {
-        "app/manage.py",
-        "opt/venv/bin/python",
-        "app/staticfiles/staticfiles.json",
-    } <= set(paths)
+    expected = "app/manage.py opt/venv/bin/python app/staticfiles/staticfiles.json"
+    assert set(expected.split()) <= set(paths)
     assert len(files) > 1000
 
 
@@ -197,8 +170,8 @@ def test_holds_no_secret_and_nothing_to_build_with(image, tmp_path):
 class Image:
     name: str
     interface: str
-    folder: Path  # for what its containers are given
-    secrets: list[str]  # what lay in the folder that it was built from
+    folder: Path  # for the secrets and variables of its containers
+    secrets: list[str]  # that lay in the folder of the build
 
     def leaks_into(self, content: bytes) -> bool:
         return any(secret.encode() in content for secret in self.secrets)
@@ -210,24 +183,19 @@ def image(request, tmp_path_factory) -> Iterator[Image]:
     project = Project.bake(folder, interface=request.param)
     project.uv("lock", "--quiet")
     lines = (project.path / ".env").read_text().splitlines()
+    variables = [line for line in lines if re.match(r"[A-Z_]+=.", line)]
+    values = [line.partition("=")[2] for line in variables]
     image = Image(
         name=f"my-project-{request.param}-{secrets.token_hex(4)}",
         interface=request.param,
         folder=folder,
-        secrets=[
-            secrets.token_hex(),
-            *(line.partition("=")[2] for line in lines if re.match(r"[A-Z_]+=.", line)),
-        ],
+        secrets=[secrets.token_hex(), *values],
     )
-    for careless in (
-        ".env.production",
-        "apps/.env",
-        "config/settings/.env.local",
-        "static/.secret",
-    ):
-        (project.path / careless).write_text(f"TOKEN={image.secrets[0]}\n")
+    careless = ".env.production apps/.env config/settings/.env.local static/.secret"
+    for path in careless.split():
+        (project.path / path).write_text(f"TOKEN={image.secrets[0]}\n")
     for path in project.path.rglob("*"):
-        path.chmod(path.stat().st_mode & 0o700)  # a checkout under umask 077
+        path.chmod(path.stat().st_mode & 0o700)  # as a checkout with umask 077
     docker("build", "--quiet", "--network=host", f"--tag={image.name}", project.path)
     yield image
     docker("image", "rm", "--force", image.name)
@@ -249,14 +217,10 @@ class Container:
         return result.stdout + result.stderr
 
     def get(self, path: str, headers: dict[str, str] | None = None):
-        """Status, headers and body of an answer, asked for as a proxy does that ended TLS."""
+        """Send a request as a TLS proxy does; return status, headers and body."""
+        proxied = {"Host": "shop.test", "X-Forwarded-Proto": "https"}
         connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request(
-            "GET",
-            path,
-            headers={"Host": "shop.test", "X-Forwarded-Proto": "https"}
-            | (headers or {}),
-        )
+        connection.request("GET", path, headers=proxied | (headers or {}))
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read()
 
@@ -269,28 +233,21 @@ def container(image, services) -> Iterator[Container]:
 
 @contextmanager
 def start(image: Image, services, *options: str) -> Iterator[Container]:
-    """A container in production, locked down, that Docker's own check found healthy."""
+    """Start a locked-down container in production; yield it when it is healthy."""
     container = Container(f"{image.name}-{secrets.token_hex(4)}", free_port())
-    size = {"HOST": "127.0.0.1", "PORT": str(container.port), "WEB_CONCURRENCY": "2"}
-    with options_for(
-        production_environment(DEFAULTS, services) | size, image.folder
-    ) as environment:
+    env = production_environment(DEFAULTS, services)
+    env |= {"HOST": "127.0.0.1", "PORT": str(container.port), "WEB_CONCURRENCY": "2"}
+    state = "{{.State.Status}} {{.State.Health.Status}}"
+
+    def is_checked() -> bool:
+        return container.inspect(state) != "running starting"
+
+    with options_for(env, image.folder) as environment:
+        all_options = (*LOCKED_DOWN, *options, *environment)
         try:
-            docker(
-                "run",
-                "--detach",
-                f"--name={container.name}",
-                *LOCKED_DOWN,
-                *options,
-                *environment,
-                image.name,
-            )
-            state = "{{.State.Status}} {{.State.Health.Status}}"
-            wait_until(
-                lambda: container.inspect(state) != "running starting",
-                60,
-                "Docker's verdict on its health",
-            )
+            name = f"--name={container.name}"
+            docker("run", "--detach", name, *all_options, image.name)
+            wait_until(is_checked, 60, "the result of Docker's health check")
             assert container.inspect(state) == "running healthy", container.logs()
             yield container
         finally:
@@ -299,38 +256,35 @@ def start(image: Image, services, *options: str) -> Iterator[Container]:
 
 @contextmanager
 def options_for(env: dict[str, str], folder: Path) -> Iterator[list[str]]:
-    """What gives a container this environment, secrets as files; the settings module is the image's own."""
+    """Yield options for this environment, with secrets as files.
+
+    The settings module is set by the image.
+    """
     name = secrets.token_hex(4)
     vault, env_file = folder / f"{name}-secrets", folder / f"{name}.env"
     vault.mkdir()
-    for variable in SECRETS & set(env):
-        (vault / variable).write_text(env[variable] + "\n")
-    shown = {
-        variable: value
-        for variable, value in env.items()
-        if variable not in SECRETS | {"DJANGO_SETTINGS_MODULE"}
-    }
-    shown |= {
-        f"{variable}_FILE": f"/run/secrets/{variable}"
-        for variable in SECRETS & set(env)
-    }
-    env_file.write_text(
-        "".join(f"{variable}={value}\n" for variable, value in shown.items())
-    )
+    lines = []
+    for variable, value in env.items():
+        if variable in SECRETS:
+            (vault / variable).write_text(value + "\n")
+            lines.append(f"{variable}_FILE=/run/secrets/{variable}\n")
+        elif variable != "DJANGO_SETTINGS_MODULE":
+            lines.append(f"{variable}={value}\n")
+    env_file.write_text("".join(lines))
     yield [f"--env-file={env_file}", f"--volume={vault}:/run/secrets:ro"]
 
 
 def is_unwanted(name: str) -> bool:
-    """Tell whether a path of the image is a secret, a trace of the checkout or a tool that builds."""
+    """Tell whether a path is a secret, part of the checkout or a build tool."""
     path = PurePosixPath(name)
+    parts = set(path.parts)
+    is_tool = path.name in {"cc", "gcc", "g++", "uv", "uvx"}
     return bool(
         path.name.startswith(".env")
-        or ".git" in path.parts
+        or ".git" in parts
         or path.is_relative_to("app/tests")
-        or (
-            path.parent.name == "bin" and path.name in {"cc", "gcc", "g++", "uv", "uvx"}
-        )
-        or (".cache" in path.parts and {"pip", "uv"} & set(path.parts))
+        or (path.parent.name == "bin" and is_tool)
+        or (".cache" in parts and {"pip", "uv"} & parts)
     )
 
 
@@ -340,12 +294,9 @@ def list_paths(archive: tarfile.TarFile, layer: str) -> list[str]:
 
 
 def read_files(archive: tarfile.TarFile, layer: str) -> list[tuple[str, bytes]]:
-    with tarfile.open(fileobj=archive.extractfile(layer)) as files:
-        return [
-            (file.name, files.extractfile(file).read())
-            for file in files
-            if file.isreg()
-        ]
+    with tarfile.open(fileobj=archive.extractfile(layer)) as members:
+        files = [file for file in members if file.isreg()]
+        return [(file.name, members.extractfile(file).read()) for file in files]
 
 
 def size_of(image: str) -> int:
@@ -358,24 +309,17 @@ def docker(*arguments: str | Path, check: bool = True):
 
 @cache
 def find_docker() -> str:
-    """The client of a Docker engine that answers."""
+    """Return the Docker client, if an engine answers it."""
     client = which("docker")
-    if (
-        client
-        and subprocess.run(
-            [client, "version"], capture_output=True, check=False
-        ).returncode
-        == 0
-    ):
-        if subprocess.run(
-            [client, "image", "inspect", BASE], capture_output=True, check=False
-        ).returncode:
+    if client and works(client, "version"):
+        if not works(client, "image", "inspect", BASE):
             run(client, "pull", "--quiet", BASE, cwd=TEMPLATE)
         return client
     tool = TEMPLATE.parent / "shared" / "tools" / "docker-engine"
-    advice = (
-        f"run {tool} up"
-        if tool.exists()
-        else "see https://docs.docker.com/engine/install/"
-    )
+    start, install = f"run {tool} up", "see https://docs.docker.com/engine/install/"
+    advice = start if tool.exists() else install
     raise NotInstalledError(f"no Docker engine answers: {advice}")
+
+
+def works(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

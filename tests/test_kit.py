@@ -1,4 +1,4 @@
-"""The production kit from inside: the files of tests/kit run within a project of each interface."""
+"""The production kit: tests/kit runs inside a project of each interface."""
 
 import re
 import shutil
@@ -20,24 +20,18 @@ PROJECTS = [
 
 @pytest.mark.parametrize("project", PROJECTS, indirect=True, scope="module")
 def test_kit_keeps_its_promises(project, services):
-    server = {"postgresql": services.postgresql, "mysql": services.mariadb}[
-        project.answers["database"]
-    ]
-    run_kit(
-        project,
-        "every",
-        *project.answers.values(),
-        env={"DATABASE_URL": server.create_database()},
-    )
+    servers = {"postgresql": services.postgresql, "mysql": services.mariadb}
+    server = servers[project.answers["database"]]
+    env = {"DATABASE_URL": server.create_database()}
+    run_kit(project, "every", *project.answers.values(), env=env)
 
 
 def run_kit(project: Project, *folders: str, env: dict[str, str] | None = None) -> None:
-    """Run a project's tests with those of tests/kit: they find its fixtures. A folder bears the name of an answer."""
+    """Run folders of tests/kit, named by answers, with the fixtures of a project."""
     paths = [path for folder in folders for path in sorted(KIT.glob(f"{folder}/*.py"))]
     names = [f"tests/test_kit_{path.parent.name}_{path.name}" for path in paths]
     for path, name in zip(paths, names, strict=True):
         shutil.copy(path, project.path / name)
-    summary = project.execute(
-        "pytest", "--quiet", "--no-cov", *names, env=env
-    ).stdout.splitlines()[-1]
+    output = project.execute("pytest", "--quiet", "--no-cov", *names, env=env).stdout
+    summary = output.splitlines()[-1]
     assert re.fullmatch(r"[1-9]\d* passed in [\d.]+s.*", summary), summary

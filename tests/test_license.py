@@ -1,4 +1,4 @@
-"""The licence that was chosen: its whole text, the year and the holder, and its name wherever it is stated."""
+"""The chosen licence: its complete text, the year and the holder, and its name."""
 
 import re
 import tomllib
@@ -13,9 +13,9 @@ HOLDER = 'Ada "Countess" O\'Neill \\ <Lovelace> & Söhne'
 NAMES = {answer: answer for answer in CHOICES["license"]} | {
     "proprietary": "LicenseRef-Proprietary"
 }
-# The texts as SPDX publishes them, release 3.28: https://github.com/spdx/license-list-data
+# The texts of SPDX, release 3.28 of https://github.com/spdx/license-list-data.
 TEXTS = Path(__file__).parent / "licenses"
-# What stands in them for the year and the holder.
+# Their placeholders for the year and the holder.
 BLANKS = {
     "MIT": "<year> <copyright holders>",
     "BSD-3-Clause": "<year> <owner>.",
@@ -30,39 +30,27 @@ def test_text_is_the_licences_own_word_for_word(project, answer):
 
     expected = published.replace(BLANKS[answer], f"{datetime.now(UTC).year} {HOLDER}")
 
-    assert (project.path / "LICENSE").read_text(
-        encoding="utf-8"
-    ).split() == expected.split()
+    assert read(project, "LICENSE").split() == expected.split()
 
 
 def test_proprietary_text_keeps_all_rights(tmp_path):
-    text = (bake(tmp_path, "proprietary").path / "LICENSE").read_text(encoding="utf-8")
+    text = read(bake(tmp_path, "proprietary"), "LICENSE")
 
-    assert text.startswith(
-        f"Copyright (c) {datetime.now(UTC).year} {HOLDER}\n\nAll rights reserved."
-    )
+    notice = f"Copyright (c) {datetime.now(UTC).year} {HOLDER}"
+    assert text.startswith(f"{notice}\n\nAll rights reserved.")
 
 
 @pytest.mark.parametrize("answer", CHOICES["license"])
 def test_metadata_readme_and_image_name_it(project, answer):
-    metadata = tomllib.loads(
-        (project.path / "pyproject.toml").read_text(encoding="utf-8")
-    )["project"]
+    metadata = tomllib.loads(read(project, "pyproject.toml"))["project"]
     assert metadata["license"] == NAMES[answer]
-    assert [
-        path
-        for pattern in metadata["license-files"]
-        for path in project.path.glob(pattern)
-    ] == [project.path / "LICENSE"]
-    assert (
-        f'org.opencontainers.image.licenses="{NAMES[answer]}"'
-        in (project.path / "Dockerfile").read_text()
-    )
-    assert re.search(
-        rf"^{answer}[,:].*\(LICENSE\)\.$",
-        (project.path / "README.md").read_text(),
-        re.M | re.I,
-    )
+    patterns = metadata["license-files"]
+    files = [path for pattern in patterns for path in project.path.glob(pattern)]
+    assert files == [project.path / "LICENSE"]
+    label = f'org.opencontainers.image.licenses="{NAMES[answer]}"'
+    assert label in read(project, "Dockerfile")
+    line = rf"^{answer}[,:].*\(LICENSE\)\.$"
+    assert re.search(line, read(project, "README.md"), re.M | re.I)
 
 
 @pytest.fixture
@@ -72,3 +60,7 @@ def project(tmp_path, answer) -> Project:
 
 def bake(folder: Path, answer: str) -> Project:
     return Project.bake(folder, license=answer, author_name=HOLDER)
+
+
+def read(project: Project, path: str) -> str:
+    return (project.path / path).read_text(encoding="utf-8")

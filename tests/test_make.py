@@ -1,4 +1,4 @@
-"""The targets that a newcomer runs first."""
+"""The target that a newcomer runs first."""
 
 from tests.bakery import TEMPLATE, run
 

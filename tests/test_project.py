@@ -1,4 +1,4 @@
-"""Each pair of answers as its owners meet it: linted, typed, tested, checked, migrated, and served in production mode."""
+"""Each pair of answers: lint, types, tests, checks, migrations and production mode."""
 
 import gzip
 import json
@@ -20,7 +20,7 @@ from tests.services import Process, free_port
 from tests.serving import Server, serve
 from tests.test_ci import check_environment
 
-# One worker of the test run bakes a project, makes its environment and keeps both for all of its tests.
+# One test worker bakes a project, makes its environment and runs all tests of it.
 PROJECTS = [
     pytest.param(row, id=describe(row), marks=pytest.mark.xdist_group(describe(row)))
     for row in PAIRWISE
@@ -28,6 +28,32 @@ PROJECTS = [
 every_project = pytest.mark.parametrize(
     "project", PROJECTS, indirect=True, scope="module"
 )
+SAVE_TWICE = """
+from urllib.error import HTTPError
+from urllib.request import urlopen
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage as storage
+first = storage.save("note.txt", ContentFile(b"one"))
+second = storage.save("note.txt", ContentFile(b"two"))
+assert first != second
+url = storage.url(first)
+"""
+READ = """
+print(storage.open(first).read())
+print("sig" in url.lower() or url)
+"""
+READ_FROM_S3 = """
+print(urlopen(url).read())
+try:
+    urlopen(url.partition("?")[0])
+except HTTPError as error:
+    print(error.code)
+"""
+BREAK_URLS = """
+import runpy, sys
+sys.modules["config.urls"] = None
+runpy.run_module("config.serve", run_name="__main__")
+"""
 
 
 def test_every_interface_meets_every_database():
@@ -46,26 +72,19 @@ def test_formats_and_lints_without_a_difference(project, type_cache):
 def test_own_tests_pass_on_sqlite_and_on_the_real_database(project, services):
     url = production_environment(project.answers, services).get("DATABASE_URL")
     for database in [{}, {"DATABASE_URL": url}] if url else [{}]:
-        summary = project.execute(
-            "pytest", "--quiet", env=database
-        ).stdout.splitlines()[-1]
+        output = project.execute("pytest", "--quiet", env=database).stdout
+        summary = output.splitlines()[-1]
         assert re.fullmatch(r"[1-9]\d+ passed in [\d.]+s.*", summary)
 
 
 @every_project
-def test_developer_has_a_page_without_any_server(project, tmp_path):
+def test_development_needs_no_other_server(project, tmp_path):
     project.manage("migrate")
     port = free_port()
-    command = [
-        project.path / ".venv" / "bin" / "python",
-        "manage.py",
-        "runserver",
-        "--noreload",
-        f"127.0.0.1:{port}",
-    ]
-    with Process(
-        command, project.path, name="runserver", env=clean_environment()
-    ) as process:
+    python = project.path / ".venv" / "bin" / "python"
+    command = [python, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
+    env = clean_environment()
+    with Process(command, project.path, name="runserver", env=env) as process:
         server = Server(process, port, Host="localhost")
         process.wait_for(server.is_live, 20, "the development server to answer")
         home = server.get("/")
@@ -77,23 +96,17 @@ def test_developer_has_a_page_without_any_server(project, tmp_path):
 
 @every_project
 def test_check_deploy_has_nothing_to_say(project, env):
-    result = project.manage(
-        "check",
-        "--deploy",
-        "--fail-level",
-        "WARNING",
-        env=env | {"PYTHONWARNINGS": "error::DeprecationWarning"},
-    )
+    env = env | {"PYTHONWARNINGS": "error::DeprecationWarning"}
+    command = ("check", "--deploy", "--fail-level", "WARNING")
+    result = project.manage(*command, env=env)
     assert "System check identified no issues (0 silenced)." in result.stdout
 
 
 @every_project
 def test_models_and_migrations_agree(project, env):
     project.manage("migrate", env=env)
-    assert (
-        "No changes detected"
-        in project.manage("makemigrations", "--check", "--dry-run", env=env).stdout
-    )
+    result = project.manage("makemigrations", "--check", "--dry-run", env=env)
+    assert "No changes detected" in result.stdout
 
 
 @every_project
@@ -103,23 +116,15 @@ def test_env_example_names_every_variable_that_is_read(project):
         for folder in ("config", "core", "apps")
         for path in project.path.glob(f"{folder}/**/*.py")
     ]
+    patterns = (r'env\.\w+\(\s*"([A-Z0-9_]+)"', r'os\.environ\.get\("([A-Z0-9_]+)"')
     read = {
         name
         for source in sources
-        for name in re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', source)
+        for pattern in patterns
+        for name in re.findall(pattern, source)
     }
-    read |= {
-        name
-        for source in sources
-        for name in re.findall(r'os\.environ\.get\("([A-Z0-9_]+)"', source)
-    }
-    listed = set(
-        re.findall(
-            r"^(?:# )?([A-Z0-9_]+)(?:=|:)",
-            (project.path / ".env.example").read_text(),
-            re.MULTILINE,
-        )
-    )
+    example = (project.path / ".env.example").read_text()
+    listed = set(re.findall(r"^(?:# )?([A-Z0-9_]+)(?:=|:)", example, re.MULTILINE))
     assert read - listed == set()
     # OpenTelemetry's SDK reads its own variables.
     unread = {name for name in listed - read if not name.startswith("OTEL_")}
@@ -133,34 +138,20 @@ def test_ci_environment_has_all_that_production_requires(project):
 
 @every_project
 def test_uploads_are_kept_private_and_never_overwritten(project, env):
-    if project.answers["media_storage"] == "s3":
-        fetch = "from urllib.request import urlopen; from urllib.error import HTTPError; signed = s.url(a); print(urlopen(signed).read())"
-        denied = "\ntry: urlopen(signed.partition('?')[0])\nexcept HTTPError as error: print(error.code)"
-    else:
-        fetch, denied = (
-            "print(s.open(a).read())",
-            "\nprint('sig' in s.url(a).lower() or s.url(a))",
-        )
-    script = (
-        "from django.core.files.base import ContentFile as F; from django.core.files.storage import default_storage as s;"
-        "a, b = s.save('note.txt', F(b'one')), s.save('note.txt', F(b'two')); assert a != b;"
-        + fetch
-        + denied
-    )
-    output = project.manage(
-        "shell", "--no-imports", "-c", script, env=env
-    ).stdout.splitlines()
+    store = project.answers["media_storage"]
+    script = SAVE_TWICE + (READ_FROM_S3 if store == "s3" else READ)
+    output = project.manage("shell", "--no-imports", "-c", script, env=env).stdout
     protected = {
         "s3": "403",
         "gcs": "True",
         "azure": "True",
         "filesystem": "/media/note.txt",
     }
-    assert output == ["b'one'", protected[project.answers["media_storage"]]]
+    assert output.splitlines() == ["b'one'", protected[store]]
 
 
 @every_project
-def test_environment_is_reported_whole_before_anything_starts(project, env):
+def test_all_problems_of_the_environment_are_reported_before_the_start(project, env):
     broken = env | {
         "DJANGO_SECRET_KEY": "change-me",
         "DJANGO_ALLOWED_HOSTS": "*",
@@ -188,29 +179,21 @@ def test_serves_in_production_mode_and_logs_json(project, env, static_files, tmp
     with serve(project, env, tmp_path) as server:
         home = server.get("/")
         assert home.status == 200
-        assert (
-            "max-age=300; includeSubDomains; preload"
-            in home.headers["Strict-Transport-Security"]
-        )
+        hsts = home.headers["Strict-Transport-Security"]
+        assert "max-age=300; includeSubDomains; preload" in hsts
         assert re.fullmatch(r"[0-9a-f]{32}", home.headers["X-Request-ID"])
 
-        ready = server.get(
-            "/health/ready/", Host="10.0.0.1", **{"X-Forwarded-Proto": "http"}
-        )
+        http = {"X-Forwarded-Proto": "http"}
+        ready = server.get("/health/ready/", Host="10.0.0.1", **http)
         assert ready.status == 200
-        assert json.loads(ready.body) == {
-            "status": "ok",
-            "checks": {"database": "ok", "cache": "ok"},
-        }
+        checks = {"database": "ok", "cache": "ok"}
+        assert json.loads(ready.body) == {"status": "ok", "checks": checks}
         assert ready.headers["Cache-Control"] == "no-store"
 
-        stylesheet = re.search(
-            r'href="(/static/css/site\.[0-9a-f]{12}\.css)"', home.text
-        )[1]
-        for encoding, decompress in {
-            "br": brotli.decompress,
-            "gzip": gzip.decompress,
-        }.items():
+        link = r'href="(/static/css/site\.[0-9a-f]{12}\.css)"'
+        stylesheet = re.search(link, home.text)[1]
+        decoders = {"br": brotli.decompress, "gzip": gzip.decompress}
+        for encoding, decompress in decoders.items():
             static = server.get(stylesheet, **{"Accept-Encoding": encoding})
             assert static.status == 200
             assert "immutable" in static.headers["Cache-Control"]
@@ -218,25 +201,16 @@ def test_serves_in_production_mode_and_logs_json(project, env, static_files, tmp
             assert b"color-scheme" in decompress(static.body)
 
         login = server.get("/admin/login/")
-        nonce = re.search(
-            r"script-src 'self' 'nonce-([^']+)'",
-            login.headers["Content-Security-Policy"],
-        )[1]
+        policy = login.headers["Content-Security-Policy"]
+        nonce = re.search(r"script-src 'self' 'nonce-([^']+)'", policy)[1]
         assert f'nonce="{nonce}"' in login.text
-        assert "unsafe" not in login.headers["Content-Security-Policy"]
+        assert "unsafe" not in policy
         assert login.headers["Set-Cookie"].startswith("__Host-csrftoken=")
 
-        assert (
-            server.get("/?token=s3cret", **{"X-Forwarded-Proto": "http"})
-            .headers["Location"]
-            .startswith("https://shop.test/")
-        )
-        assert (
-            server.get(
-                "/nowhere?token=s3cret", **{"X-Request-ID": "from-the-proxy"}
-            ).status
-            == 404
-        )
+        redirect = server.get("/?token=s3cret", **http)
+        assert redirect.headers["Location"].startswith("https://shop.test/")
+        headers = {"X-Request-ID": "from-the-proxy"}
+        assert server.get("/nowhere?token=s3cret", **headers).status == 404
         assert server.get("/", Host="evil.test").status == 400
         assert server.get("/", **{"Content-Length": "5000000000"}).status == 413
         for path in (
@@ -249,24 +223,20 @@ def test_serves_in_production_mode_and_logs_json(project, env, static_files, tmp
 
     assert server.process.returncode == 0
     lines = [json.loads(line) for line in server.process.log.splitlines()]
-    assert all(
-        {"timestamp", "level", "logger", "message"} <= line.keys() for line in lines
-    )
+    keys = {"timestamp", "level", "logger", "message"}
+    assert all(keys <= line.keys() for line in lines)
+    alarming = ("WARNING", "ERROR", "CRITICAL")
     troubles = [
-        line
-        for line in lines
-        if line["level"] in ("WARNING", "ERROR", "CRITICAL") or "exc_info" in line
+        line for line in lines if line["level"] in alarming or "exc_info" in line
     ]
     assert [line["logger"] for line in troubles] == ["django.security.DisallowedHost"]
     assert "'evil.test'" in troubles[0]["message"]
     assert "exc_info" not in troubles[0]
     assert "s3cret" not in server.process.log
     accesses = [line for line in lines if line["logger"] == "access"]
-    assert not [
-        line
-        for line in accesses
-        if line["path"].startswith("/health/") or line["path"] == stylesheet
-    ]
+    paths = [line["path"] for line in accesses]
+    assert stylesheet not in paths
+    assert not [path for path in paths if path.startswith("/health/")]
     (missing,) = [line for line in accesses if line["path"] == "/nowhere"]
     assert missing["status"] == 404
     assert missing["request_id"] == "from-the-proxy"
@@ -281,14 +251,12 @@ def test_serves_in_production_mode_and_logs_json(project, env, static_files, tmp
 def test_error_has_one_request_id_on_the_page_in_the_log_and_in_sentry(
     project, env, static_files, services, tmp_path
 ):
-    broken = {"sqlite": "sqlite:////nowhere/db.sqlite3"}
-    url = broken.get(project.answers["database"]) or re.sub(
-        r":\d+/", f":{free_port()}/", env["DATABASE_URL"]
-    )
+    url = "sqlite:////nowhere/db.sqlite3"
+    if project.answers["database"] != "sqlite":
+        url = re.sub(r":\d+/", f":{free_port()}/", env["DATABASE_URL"])
+    broken = env | {"DATABASE_URL": url, "SENTRY_RELEASE": "1.2.3"}
     services.sentry.events.clear()
-    with serve(
-        project, env | {"DATABASE_URL": url, "SENTRY_RELEASE": "1.2.3"}, tmp_path
-    ) as server:
+    with serve(project, broken, tmp_path) as server:
         page = server.get(
             "/admin/?token=s3cret",
             Cookie="__Host-sessionid=t0psecret",
@@ -308,22 +276,15 @@ def test_error_has_one_request_id_on_the_page_in_the_log_and_in_sentry(
 
     assert event["tags"]["request_id"] == request_id
     assert (event["release"], event["environment"]) == ("1.2.3", "production")
-    assert "OperationalError" in {
-        exception["type"] for exception in event["exception"]["values"]
-    }
+    exceptions = event["exception"]["values"]
+    assert "OperationalError" in {exception["type"] for exception in exceptions}
     for text in (json.dumps(event), server.process.log):
         assert not re.search("s3cret|t0psecret|joe@", text)
 
 
 @every_project
 def test_start_that_fails_is_in_the_log(project, env, tmp_path):
-    result = project.execute(
-        "python",
-        "-c",
-        "import runpy, sys; sys.modules['config.urls'] = None; runpy.run_module('config.serve', run_name='__main__')",
-        env=env,
-        check=False,
-    )
+    result = project.execute("python", "-c", BREAK_URLS, env=env, check=False)
     assert result.returncode == 1
     assert result.stderr == ""
     line = json.loads(result.stdout)
@@ -333,7 +294,7 @@ def test_start_that_fails_is_in_the_log(project, env, tmp_path):
 
 @pytest.fixture(scope="session")
 def type_cache(tmp_path_factory):
-    """What mypy knows of the libraries, which is the same for all projects."""
+    """Return one cache of mypy for all projects, because the libraries are the same."""
     return tmp_path_factory.mktemp("mypy")
 
 
@@ -344,7 +305,7 @@ def env(project, services) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def static_files(project, env, collected) -> None:
-    """Collected and compressed, once for all projects with the same static files."""
+    """Collect and compress once for all projects with the same static files."""
     api = project.answers["api"]
     if api in collected:
         shutil.copytree(collected[api], project.path / "staticfiles")
@@ -355,5 +316,5 @@ def static_files(project, env, collected) -> None:
 
 @pytest.fixture(scope="session")
 def collected() -> dict[str, Path]:
-    """The folder of a project for each answer to `api`: others bring no static files."""
+    """The folder for each answer to `api`: no other answer adds static files."""
     return {}

@@ -1,4 +1,4 @@
-"""Bakes pass their own tests on the oldest supported Python and on the newest of the machine."""
+"""Projects pass their own tests on the oldest supported Python and on the newest."""
 
 import re
 
@@ -7,7 +7,8 @@ import pytest
 from tests.bakery import Project, run
 from tests.pythons import NEWEST, OLDEST, find_python
 
-# Between them a server, a client or a framework for most answers. MySQL's driver is compiled anew for each Python.
+# Together they install the packages of most answers. MySQL is left out: each Python
+# would have to compile its driver.
 BAKES = {
     "wsgi": {"task_queue": "celery", "api": "drf", "metrics": "prometheus"},
     "asgi": {
@@ -35,14 +36,11 @@ def test_bake_passes_its_own_tests(tmp_path, version, interface):
         for python in (project.path / ".venv/bin/python", project.python)
     ]
     assert versions[0] == versions[1]
-    assert re.search(
-        r"^[1-9]\d+ passed in ", project.execute("pytest", "--quiet").stdout, re.M
-    )
+    output = project.execute("pytest", "--quiet").stdout
+    assert re.search(r"^[1-9]\d+ passed in ", output, re.M)
 
 
 def test_python_that_cannot_be_had_is_named():
-    with pytest.raises(
-        AssertionError,
-        match=r"Python 3\.99 is needed and uv could not fetch one: install it",
-    ):
+    advice = r"Python 3\.99 is needed and uv could not fetch one: install it"
+    with pytest.raises(AssertionError, match=advice):
         find_python("3.99")

@@ -1,14 +1,13 @@
-"""What holds for the template before anything is baked: it parses, lints and formats as it stands."""
+"""The template before a bake: it parses and passes its own linter and formatter."""
 
 import ast
-import json
 import re
 import tomllib
 
 import pytest
 import yaml
 
-from tests.bakery import CHOICES, PROJECT_TEMPLATE, QUESTIONS, TEMPLATE, run
+from tests.bakery import CHOICES, CONTEXT, PROJECT_TEMPLATE, QUESTIONS, TEMPLATE, run
 
 PYTHON_FILES = sorted(PROJECT_TEMPLATE.rglob("*.py"))
 
@@ -34,9 +33,7 @@ def test_configuration_parses_in_place():
 
 
 def test_every_question_has_a_prompt_and_every_answer_a_line_of_help():
-    prompts = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))[
-        "__prompts__"
-    ]
+    prompts = CONTEXT["__prompts__"]
     assert list(prompts) == list(QUESTIONS)
     for question, answers in CHOICES.items():
         assert set(prompts[question]) == {"__prompt__", *answers}
@@ -44,49 +41,33 @@ def test_every_question_has_a_prompt_and_every_answer_a_line_of_help():
 
 def test_promises_have_a_row_for_each_drill():
     table = (TEMPLATE / "docs" / "promises.md").read_text(encoding="utf-8")
-    drills = [
-        ast.parse(path.read_text(encoding="utf-8"))
-        for path in TEMPLATE.glob("tests/drill/test_*.py")
-    ]
-    promises = {
-        ast.get_docstring(drill).splitlines()[0].rstrip(".") for drill in drills
-    }
+    paths = [*TEMPLATE.glob("tests/drill/test_*.py")]
+    drills = [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
+    names = [ast.get_docstring(drill).splitlines()[0] for drill in drills]
+    promises = {name.rstrip(".") for name in names}
     assert len(promises) == len(drills) > 0
     assert [promise for promise in promises if f"| {promise} | " not in table] == []
 
 
 def test_readme_names_every_question_and_answer():
     readme = (TEMPLATE / "README.md").read_text(encoding="utf-8")
-    rows = {
-        line.split("|")[1].strip(): line
-        for line in readme.splitlines()
-        if line.startswith("| `")
-    }
+    lines = [line for line in readme.splitlines() if line.startswith("| `")]
+    rows = {line.split("|")[1].strip("` "): line for line in lines}
     for question in QUESTIONS:
-        assert f"`{question}`" in rows, f"README.md has no row for {question}"
+        assert question in rows, f"README.md has no row for {question}"
         for answer in CHOICES.get(question, []):
-            assert f"`{answer}`" in rows[f"`{question}`"], (
-                f"README.md does not name {question}={answer}"
-            )
+            is_named = f"`{answer}`" in rows[question]
+            assert is_named, f"README.md does not name {question}={answer}"
 
 
 def test_changelog_begins_with_the_version_that_projects_are_given():
-    newest = re.search(
-        r"^## (\d+\.\d+\.\d+)\b",
-        (TEMPLATE / "CHANGELOG.md").read_text(encoding="utf-8"),
-        re.MULTILINE,
-    )
-    settings = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
-    metadata = tomllib.loads((TEMPLATE / "pyproject.toml").read_text(encoding="utf-8"))[
-        "project"
-    ]
-    assert newest[1] == settings["_template_version"] == metadata["version"]
+    changelog = (TEMPLATE / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\d+\.\d+\.\d+)\b", changelog, re.MULTILINE)
+    pyproject = (TEMPLATE / "pyproject.toml").read_text(encoding="utf-8")
+    version = tomllib.loads(pyproject)["project"]["version"]
+    assert newest[1] == CONTEXT["_template_version"] == version
 
 
 def test_scripts_are_sound():
-    run(
-        "shellcheck",
-        *sorted((TEMPLATE / "scripts").iterdir()),
-        TEMPLATE / ".ci" / "run",
-        cwd=TEMPLATE,
-    )
+    scripts = sorted((TEMPLATE / "scripts").iterdir())
+    run("shellcheck", *scripts, TEMPLATE / ".ci" / "run", cwd=TEMPLATE)

@@ -1,4 +1,4 @@
-"""The tools of the one who bakes: Cookiecutter and git of any age, a repository around, and the first steps."""
+"""Bakes with old and new Cookiecutter and Git, in a repository, and the first steps."""
 
 import json
 import os
@@ -18,7 +18,7 @@ AUTHOR = {
     for role in ("AUTHOR", "COMMITTER")
     for part in ("NAME", "EMAIL")
 }
-# Git 2.25 as far as the hook can tell: no option and no setting for the first branch.
+# Behaves like Git 2.25: no option and no setting for the first branch.
 OLD_GIT = """\
 case "$*" in
     *--initial-branch*|*" -b"*) echo "error: unknown option" >&2; exit 129 ;;
@@ -36,10 +36,8 @@ def test_old_cookiecutter_is_refused_with_a_command_for_a_newer_one(tmp_path, ve
 
     assert result.returncode == 1
     output = result.stdout + result.stderr
-    assert (
-        f"needs 2.1.1 or later, on Python 3.10 or later, and `uvx cookiecutter {TEMPLATE}` runs one"
-        in output
-    )
+    needs = "needs 2.1.1 or later, on Python 3.10 or later"
+    assert f"{needs}, and `uvx cookiecutter {TEMPLATE}` runs one" in output
     assert "ready" not in output
     assert "Traceback" not in output
     assert not (tmp_path / "out" / "my_project").exists()
@@ -56,14 +54,10 @@ def test_every_other_cookiecutter_makes_the_same_project(
 
     cookiecutter(tmp_path / "out", *on_path(installed))
 
-    project, usual = Project(tmp_path / "out" / "my_project"), bake()
-    assert project.files() == usual.files()
-    changed = [
-        p
-        for p in usual.files()
-        if (project.path / p).read_bytes() != (usual.path / p).read_bytes()
-    ]
-    assert changed == [".env"]
+    project = read_files(Project(tmp_path / "out" / "my_project"))
+    usual = read_files(bake())
+    assert project.keys() == usual.keys()
+    assert [path for path in usual if project[path] != usual[path]] == [".env"]
 
 
 def test_answers_are_corrected_and_replayed_after_a_refusal(tmp_path):
@@ -82,28 +76,17 @@ def test_answers_are_corrected_and_replayed_after_a_refusal(tmp_path):
     kept["cookiecutter"]["time_zone"] = "Europe/Paris"
     replay.write_text(json.dumps(kept))
 
-    run(
-        "cookiecutter",
-        TEMPLATE,
-        "--replay-file",
-        replay,
-        cwd=tmp_path,
-        env={"HOME": str(tmp_path)},
-    )
+    command = ("cookiecutter", TEMPLATE, "--replay-file", replay)
+    run(*command, cwd=tmp_path, env={"HOME": str(tmp_path)})
 
     shop = tmp_path / "shop"
     assert "Europe/Paris" in (shop / "config" / "settings" / "base.py").read_text()
     assert "All our goods." in (shop / "README.md").read_text()
     assert (shop / "config" / "asgi.py").exists()
-    section = re.search(
-        r"### Answering again\n(.*?)\n#",
-        (TEMPLATE / "README.md").read_text(),
-        re.DOTALL,
-    )[1]
-    assert (
-        "uvx cookiecutter gh:ORG/REPO --replay-file ~/.cookiecutter_replay/REPO.json"
-        in section
-    )
+    readme = (TEMPLATE / "README.md").read_text()
+    section = re.search(r"### Answering again\n(.*?)\n#", readme, re.DOTALL)[1]
+    option = "--replay-file ~/.cookiecutter_replay/REPO.json"
+    assert f"uvx cookiecutter gh:ORG/REPO {option}" in section
 
 
 @pytest.mark.parametrize(
@@ -124,15 +107,13 @@ def test_project_inside_a_repository_is_part_of_it(tmp_path):
     run("git", "add", ".", cwd=tmp_path)
 
     assert not (project.path / ".git").exists()
-    staged = set(
-        run("git", "ls-files", "services/my_project", cwd=tmp_path).stdout.split()
-    )
-    assert staged == {
-        f"services/my_project/{path}" for path in project.files() - {".env"}
-    }
+    folder = "services/my_project"
+    staged = run("git", "ls-files", folder, cwd=tmp_path).stdout.split()
+    expected = {f"{folder}/{path}" for path in project.files() - {".env"}}
+    assert set(staged) == expected
 
 
-def test_what_a_failing_git_leaves_undone_is_done_by_the_readmes_commands(tmp_path):
+def test_commands_of_the_readme_finish_the_work_of_a_failed_git(tmp_path):
     result = cookiecutter(tmp_path, *on_path(write_git(tmp_path, "exit 1\n")))
     assert "warning: init_git failed" in result.stderr
     assert "README.md says how to do it by hand" in result.stderr
@@ -157,54 +138,37 @@ def test_printed_steps_lock_commit_and_migrate(tmp_path):
     assert [step for step in steps[1:] if f"\n{step}\n" not in start] == []
     assert steps.pop() == "uv run manage.py runserver"
 
-    run(
-        "sh",
-        "-ec",
-        "\n".join(steps),
-        cwd=tmp_path,
-        env={"UV_PYTHON": sys.executable} | AUTHOR,
-    )
+    env = {"UV_PYTHON": sys.executable}
+    run("sh", "-ec", "\n".join(steps), cwd=tmp_path, env=env | AUTHOR)
 
-    committed = run(
-        "git", "ls-tree", "-r", "--name-only", "HEAD", cwd=project
-    ).stdout.split()
+    listed = run("git", "ls-tree", "-r", "--name-only", "HEAD", cwd=project)
+    committed = listed.stdout.split()
     assert {"uv.lock", "manage.py"} <= set(committed)
     assert ".env" not in committed
     assert run("git", "status", "--porcelain", cwd=project).stdout == ""
-    run("uv", "lock", "--check", cwd=project, env={"UV_PYTHON": sys.executable})
+    run("uv", "lock", "--check", cwd=project, env=env)
 
 
 def install(folder: Path, python: str, *requirements: str) -> Path:
-    """Return the folder of the programs of a new environment."""
-    run(
-        "uv",
-        "venv",
-        "--quiet",
-        "--python",
-        find_python(python),
-        folder / "venv",
-        cwd=folder,
-    )
-    run(
-        "uv",
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        folder / "venv",
-        *requirements,
-        cwd=folder,
-    )
-    return folder / "venv" / "bin"
+    """Make an environment with requirements; return the folder of its programs."""
+    venv = folder / "venv"
+    run("uv", "venv", "--quiet", "--python", find_python(python), venv, cwd=folder)
+    options = ("--quiet", "--python", venv)
+    run("uv", "pip", "install", *options, *requirements, cwd=folder)
+    return venv / "bin"
+
+
+def read_files(project: Project) -> dict[str, bytes]:
+    return {path: (project.path / path).read_bytes() for path in project.files()}
 
 
 def on_path(folder: Path) -> tuple[str, str]:
-    """Return what to begin a command with for a folder's programs to come before all others."""
+    """Return the start of a command that finds programs in this folder first."""
     return "env", f"PATH={folder}{os.pathsep}{clean_environment()['PATH']}"
 
 
 def write_git(folder: Path, script: str) -> Path:
-    """Return a folder with a program `git` of such a script, in which {git} stands for the real one."""
+    """Write a script as `git`, with {git} for the real one; return its folder."""
     program = folder / "bin" / "git"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\n" + script.replace("{git}", shutil.which("git")))
@@ -214,6 +178,5 @@ def write_git(folder: Path, script: str) -> Path:
 
 def read_start(project: Path) -> str:
     """Return the section "Start" of a project's README."""
-    return re.search(
-        r"## Start\n(.*?)\n## ", (project / "README.md").read_text(), re.DOTALL
-    )[1]
+    readme = (project / "README.md").read_text()
+    return re.search(r"## Start\n(.*?)\n## ", readme, re.DOTALL)[1]

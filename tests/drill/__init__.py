@@ -1,18 +1,19 @@
-"""Whole projects in production mode, in trouble: one file a promise, each of which prints its figure."""
+"""Drills: failures and attacks on projects in production, one file for each promise."""
 
 import pytest
 
 
 def _projects(*names: str):
-    # One worker of the test run keeps the projects of an interface, and the servers that a drill may stop, to itself.
-    groups = {
-        name: pytest.mark.xdist_group(f"drill {name.partition(' ')[0]}")
-        for name in names
-    }
+    # A drill may stop servers, so one test worker runs all projects of an interface.
     params = [
-        pytest.param(name, id=name, marks=group) for name, group in groups.items()
+        pytest.param(name, id=name, marks=_group(f"drill {name.partition(' ')[0]}"))
+        for name in names
     ]
     return pytest.mark.parametrize("project", params, indirect=True, scope="session")
+
+
+def _group(name: str):
+    return pytest.mark.xdist_group(name)
 
 
 both_interfaces = _projects("wsgi", "asgi")

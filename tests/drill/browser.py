@@ -1,4 +1,4 @@
-"""Somebody who keeps cookies and fills in forms, behind the proxy."""
+"""A client that keeps cookies and fills in forms, behind the proxy."""
 
 import itertools
 import re
@@ -14,7 +14,7 @@ _addresses = (f"198.51.100.{number}" for number in itertools.count(1))
 
 
 class Browser:
-    """A browser at an address that nobody else has, which asks the instance that it is at."""
+    """A browser with its own address, which sends its requests to one instance."""
 
     def __init__(self, instance: Instance, address: str = "") -> None:
         self.instance = instance
@@ -25,18 +25,14 @@ class Browser:
         return self._ask(path, None, headers)
 
     def submit(self, path: str, **fields: str) -> Answer:
-        """Fill in the form of a page and send it to the same address."""
-        token = re.search(
-            r'name="csrfmiddlewaretoken" value="([^"]+)"', self.get(path).text
-        )[1]
-        return self._ask(
-            path,
-            {"csrfmiddlewaretoken": token} | fields,
-            {"Origin": "https://shop.test"},
-        )
+        """Fill in the form of a page and send it to the same path."""
+        page = self.get(path).text
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)[1]
+        fields = {"csrfmiddlewaretoken": token} | fields
+        return self._ask(path, fields, {"Origin": "https://shop.test"})
 
     def log_in(self, username: str, password: str) -> int:
-        """The status of the answer: 302 lets in, 200 shows the form again, 429 is locked out."""
+        """Return 302 after a log-in, 200 for the form again, 429 for a lockout."""
         return self.submit("/admin/login/", username=username, password=password).status
 
     def is_logged_in(self) -> bool:
@@ -46,12 +42,11 @@ class Browser:
         self, path: str, fields: dict[str, str] | None, headers: dict[str, str]
     ) -> Answer:
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        mine = {"X-Forwarded-For": self.address, "Cookie": cookies}
         request = urllib.request.Request(
             self.instance.server.url + path,
             data=None if fields is None else urllib.parse.urlencode(fields).encode(),
-            headers=PUBLIC
-            | {"X-Forwarded-For": self.address, "Cookie": cookies}
-            | headers,
+            headers=PUBLIC | mine | headers,
         )
         try:
             with self.instance.server.opener.open(request, timeout=15) as response:
@@ -59,7 +54,6 @@ class Browser:
         except urllib.error.HTTPError as error:
             answer = Answer(error)
         for line in answer.headers.get_all("Set-Cookie", []):
-            self.cookies |= {
-                name: morsel.value for name, morsel in SimpleCookie(line).items()
-            }
+            for name, morsel in SimpleCookie(line).items():
+                self.cookies[name] = morsel.value
         return answer

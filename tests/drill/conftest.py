@@ -1,4 +1,4 @@
-"""Projects for the drills, each baked and installed once, and the table of promises with their figures."""
+"""Fixtures of the drills: projects, each baked once, and the table of promises."""
 
 import shutil
 from collections.abc import Callable
@@ -31,21 +31,8 @@ DRILLED = {
 }
 ADMIN = ("root", "correct horse battery")
 WORKERS = {
-    "database": [
-        "python",
-        "manage.py",
-        "db_worker",
-        "--no-startup-delay",
-        "--interval=0.1",
-    ],
-    "celery": [
-        "celery",
-        "--app",
-        "config.celery",
-        "--quiet",
-        "worker",
-        "--concurrency=2",
-    ],
+    "database": "python manage.py db_worker --no-startup-delay --interval=0.1",
+    "celery": "celery --app config.celery --quiet worker --concurrency=2",
 }
 VIEWS = Path(__file__).with_name("views.py")
 
@@ -54,7 +41,7 @@ VIEWS = Path(__file__).with_name("views.py")
 def project(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
-    """A project as a team has it in production: its own views added, installed, its static files collected."""
+    """Bake and install a project, and add views and Pillow as a team would."""
     project = Project.bake(
         tmp_path_factory.mktemp("drill"),
         media_storage="filesystem",
@@ -62,11 +49,8 @@ def project(
         **DRILLED[request.param],
     )
     shutil.copy(VIEWS, project.path / "apps" / "drill.py")
-    urls = project.path / "config" / "urls.py"
-    urls.write_text(
-        urls.read_text()
-        + '\nurlpatterns.append(path("drill/", include("apps.drill")))\n'
-    )
+    with (project.path / "config" / "urls.py").open("a") as urls:
+        urls.write('\nurlpatterns.append(path("drill/", include("apps.drill")))\n')
     project.sync()
     project.uv("pip", "install", "--quiet", "--python", ".venv", "pillow==12.0.0")
     return project
@@ -74,44 +58,32 @@ def project(
 
 @pytest.fixture(scope="session")
 def env(project, services) -> dict[str, str]:
-    """The environment of its instances, with a migrated database that knows one administrator."""
+    """Return the environment of instances; the database has an administrator."""
     env = production_environment(project.answers, services) | {"SENTRY_DSN": ""}
     name, password = ADMIN
     project.manage("collectstatic", "--noinput", env=env)
     project.manage("migrate", env=env)
-    project.manage(
-        *(
-            "createsuperuser",
-            "--no-input",
-            f"--username={name}",
-            "--email=root@shop.test",
-        ),
-        env=env | {"DJANGO_SUPERUSER_PASSWORD": password},
-    )
+    root = ["--no-input", f"--username={name}", "--email=root@shop.test"]
+    with_password = env | {"DJANGO_SUPERUSER_PASSWORD": password}
+    project.manage("createsuperuser", *root, env=with_password)
     return env
 
 
 @pytest.fixture
 def database(project, services):
-    """The server of the project's database, to be stopped and started."""
-    return (
-        services.postgresql
-        if project.answers["database"] == "postgresql"
-        else services.mariadb
-    )
+    """Return the server of the project's database; a drill may stop and start it."""
+    is_postgresql = project.answers["database"] == "postgresql"
+    return services.postgresql if is_postgresql else services.mariadb
 
 
 @pytest.fixture
 def start(tmp_path: Path):
-    """Start an instance of a project; whatever is still running at the end of the test is stopped."""
+    """Start instances of a project; stop them at the end of the test."""
     instances: list[Instance] = []
 
     def start(project: Project, env: dict[str, str], **options) -> Instance:
-        instances.append(
-            Instance(
-                project, env, tmp_path / f"instance-{len(instances) + 1}", **options
-            )
-        )
+        folder = tmp_path / f"instance-{len(instances) + 1}"
+        instances.append(Instance(project, env, folder, **options))
         instances[-1].start()
         return instances[-1]
 
@@ -122,23 +94,16 @@ def start(tmp_path: Path):
 
 @pytest.fixture
 def start_worker(tmp_path: Path):
-    """Start a worker that runs a project's tasks; whatever is still running at the end of the test is stopped."""
+    """Start workers for the tasks of a project; stop them at the end of the test."""
     workers: list[Process] = []
 
     def start_worker(project: Project, env: dict[str, str], *options: str) -> Process:
-        program, *arguments = WORKERS[project.answers["task_queue"]]
-        command = [
-            f"--chdir={project.path}",
-            project.path / ".venv" / "bin" / program,
-            *arguments,
-            *options,
-        ]
-        name = f"worker-{len(workers) + 1}"
-        workers.append(
-            Process(
-                ["env", *command], tmp_path, name=name, env=clean_environment() | env
-            )
-        )
+        name, *arguments = WORKERS[project.answers["task_queue"]].split()
+        program = project.path / ".venv" / "bin" / name
+        command = ["env", f"--chdir={project.path}", program, *arguments, *options]
+        worker = f"worker-{len(workers) + 1}"
+        environment = clean_environment() | env
+        workers.append(Process(command, tmp_path, name=worker, env=environment))
         return workers[-1]
 
     yield start_worker
@@ -148,14 +113,16 @@ def start_worker(tmp_path: Path):
 
 @pytest.fixture
 def break_promise(project: Project, tmp_path: Path) -> Callable[..., Project]:
-    """A copy of the project in which one thing is wrong: ``old`` text in a file, there exactly once, is ``new``."""
+    """Return a function that replaces a text in one file of a copy of the project.
+
+    The text ``old`` must be there exactly once.
+    """
 
     def break_promise(path: str, old: str, new: str) -> Project:
         copy = tmp_path / "broken" / project.path.name
         if not copy.exists():
-            shutil.copytree(
-                project.path, copy, ignore=shutil.ignore_patterns(".venv", ".git")
-            )
+            ignored = shutil.ignore_patterns(".venv", ".git")
+            shutil.copytree(project.path, copy, ignore=ignored)
             (copy / ".venv").symlink_to(project.path / ".venv")
         text = (copy / path).read_text()
         assert text.count(old) == 1, f"{path} has {old!r} {text.count(old)} times"
@@ -167,8 +134,7 @@ def break_promise(project: Project, tmp_path: Path) -> Callable[..., Project]:
 
 @pytest.fixture
 def report(request: pytest.FixtureRequest, record_property) -> Callable[[str], None]:
-    """Put the drill's figure into the table of promises."""
+    """Return a function that adds the drill's figure to the table of promises."""
     promise = request.module.__doc__.splitlines()[0].rstrip(".")
-    return lambda figure: record_property(
-        "promise", (promise, request.node.callspec.params["project"], figure)
-    )
+    project = request.node.callspec.params["project"]
+    return lambda figure: record_property("promise", (promise, project, figure))

@@ -1,4 +1,4 @@
-"""Instances of a project as production starts them, and the load that they are under."""
+"""Instances of a project as production starts them, and load on them."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ PUBLIC = {"Host": "shop.test", "X-Forwarded-Proto": "https"}
 
 
 class Instance:
-    """`python -m config.serve` with a port and a drain file of its own."""
+    """`python -m config.serve` with its own port and drain file."""
 
     def __init__(
         self, project: Project, env: dict[str, str], folder: Path, *, workers: int = 2
@@ -30,32 +30,21 @@ class Instance:
         self.count = workers
         self.port = free_port()
         self.drain_file = folder / "draining"
-        self.env = (
-            clean_environment()
-            | {
-                "PYTHONWARNINGS": "error::DeprecationWarning",
-                "WEB_CONCURRENCY": str(self.count),
-            }
-            | env
-            | {
-                "HOST": "127.0.0.1",
-                "PORT": str(self.port),
-                "DRAIN_FILE": str(self.drain_file),
-            }
-        )
+        self.env = clean_environment()
+        self.env["PYTHONWARNINGS"] = "error::DeprecationWarning"
+        self.env["WEB_CONCURRENCY"] = str(self.count)
+        self.env |= env
+        self.env |= {"HOST": "127.0.0.1", "PORT": str(self.port)}
+        self.env["DRAIN_FILE"] = str(self.drain_file)
         self.process: Process | None = None
 
     def start(self) -> None:
-        """Return when every worker answers."""
+        """Start the server; return when every worker answers."""
         self.drain_file.unlink(missing_ok=True)
-        command = [self.project.path / ".venv" / "bin" / "python", "-m", "config.serve"]
-        # The folder of the process is the project's, that of its log the instance's.
-        self.process = Process(
-            ["env", f"--chdir={self.project.path}", *command],
-            self.folder,
-            name="server",
-            env=self.env,
-        )
+        python = self.project.path / ".venv" / "bin" / "python"
+        # The process runs in the folder of the project and logs to its own folder.
+        command = ["env", f"--chdir={self.project.path}", python, "-m", "config.serve"]
+        self.process = Process(command, self.folder, name="server", env=self.env)
         self.server = Server(self.process, self.port)
         self.process.wait_for(
             lambda: len(self.workers) == self.count, 30, "the workers to start"
@@ -69,7 +58,7 @@ class Instance:
         return self.get("/health/ready/").status == 200
 
     def stop(self, timeout: float = 40) -> int | None:
-        """SIGTERM to the server's own process, as an orchestrator sends it; its exit status."""
+        """Send SIGTERM to the server, as an orchestrator does; return its status."""
         assert self.process
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout)
@@ -77,50 +66,46 @@ class Instance:
         return status
 
     def kill(self) -> None:
-        """Leave nothing behind, after whatever has happened."""
+        """Stop the server and its workers, whatever state they are in."""
         if self.process:
             self.process.stop()
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """What it has written since its first start: one JSON object a line, or the test fails here."""
+        """Return the log since the first start; each line must be a JSON object."""
         assert self.process
         return [json.loads(line) for line in self.process.log.splitlines()]
 
     @property
     def requests(self) -> int:
-        """How many it has answered since its first start, without probes."""
+        """Return the number of requests since the first start, without probes."""
         assert self.process
         return self.process.log.count('"logger": "access"')
 
     @property
     def workers(self) -> list[int]:
-        """The ids of the worker processes."""
+        """Return the ids of the worker processes."""
         assert self.process
-        children = Path(
-            f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        ).read_text()
-        return [int(pid) for pid in children.split()]
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [int(child) for child in children.split()]
 
     def memory_mib(self) -> float:
-        """What all of its processes take in MiB, shared pages counted once (PSS)."""
+        """Return the memory of all processes in MiB; shared pages count once (PSS)."""
         assert self.process
         kib = 0
         for pid in [self.process.pid, *self.workers]:
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            kib += int(
-                next(
-                    line for line in rollup.splitlines() if line.startswith("Pss:")
-                ).split()[1]
-            )
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            pss = next(line for line in rollup if line.startswith("Pss:"))
+            kib += int(pss.split()[1])
         return kib / 1024
 
 
 @dataclass
 class Load:
-    """Clients that ask for a path one time after the other, over connections that they keep, until the block ends.
+    """Clients that request a path again and again until the block ends.
 
-    A failure is a status above 499, a connection that breaks, or no answer within ten seconds.
+    A failure is a status above 499, a broken connection, or no answer within 10 s.
     """
 
     port: int
@@ -129,11 +114,10 @@ class Load:
     pause: float = 0.0  # seconds between an answer and the next request of a client
     body: bytes | None = None  # sent with POST
     keeps_connections: bool = True
-    tls: bool = False  # which a proxy speaks
+    tls: bool = False  # for a proxy
     answers: Counter[int] = field(default_factory=Counter)
-    failures: list[tuple[float, str]] = field(
-        default_factory=list
-    )  # when (time.monotonic), and what
+    # When (time.monotonic), and what.
+    failures: list[tuple[float, str]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         self._over = threading.Event()
@@ -151,18 +135,14 @@ class Load:
 
     @property
     def requests(self) -> int:
-        return sum(self.answers.values()) + sum(
-            kind.startswith("no answer") for _, kind in self.failures
-        )
+        unanswered = [kind for _, kind in self.failures if kind.startswith("no answer")]
+        return sum(self.answers.values()) + len(unanswered)
 
     def wait_for(self, requests: int, timeout: float = 60) -> None:
-        """Return when so many more requests have been answered."""
+        """Wait until this many more requests have been answered."""
         goal = sum(self.answers.values()) + requests
-        wait_until(
-            lambda: sum(self.answers.values()) >= goal,
-            timeout,
-            f"{requests} answers under load",
-        )
+        what = f"{requests} answers under load"
+        wait_until(lambda: sum(self.answers.values()) >= goal, timeout, what)
 
     def failures_since(self, moment: float) -> list[tuple[float, str]]:
         return [failure for failure in self.failures if failure[0] >= moment]
@@ -172,12 +152,8 @@ class Load:
         while not self._over.is_set():
             started = time.monotonic()
             try:
-                connection.request(
-                    "GET" if self.body is None else "POST",
-                    self.path,
-                    self.body,
-                    headers=PUBLIC,
-                )
+                method = "GET" if self.body is None else "POST"
+                connection.request(method, self.path, self.body, headers=PUBLIC)
                 response = connection.getresponse()
                 response.read()
                 if not self.keeps_connections:
@@ -197,7 +173,7 @@ class Load:
 def client(
     port: int, *, tls: bool = False, timeout: float = 10
 ) -> http.client.HTTPConnection:
-    """A client of an instance, or of a proxy, which speaks TLS."""
+    """Return a connection to an instance, or over TLS to a proxy."""
     if tls:
         return http.client.HTTPSConnection(
             "127.0.0.1", port, timeout=timeout, context=ANY_CERTIFICATE
@@ -206,7 +182,7 @@ def client(
 
 
 def descendants(pid: int) -> list[int]:
-    """The ids of a process's children and their children."""
+    """Return the ids of all descendants of a process."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [
         found for child in children for found in (int(child), *descendants(int(child)))
@@ -214,5 +190,5 @@ def descendants(pid: int) -> list[int]:
 
 
 def kill(pid: int) -> None:
-    """SIGKILL: what the kernel does to a process when memory runs out."""
+    """Send SIGKILL, as the kernel does when memory runs out."""
     os.kill(pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
 """Connections: 64 clients for twenty seconds.
 
-Under WSGI each thread keeps a connection. An ASGI server takes every request at once; whether the database is asked for
-as many connections is the pool's to say.
+Under WSGI each thread keeps a connection. An ASGI server accepts all requests at once,
+so the pool limits the connections to the database.
 """
 
 import threading
@@ -14,17 +14,14 @@ from tests.drill.instances import Load
 CLIENTS = 64
 SECONDS = 20
 WORKERS = 2
-ALLOWED = {
-    "wsgi": 5,
-    "asgi": 10,
-}  # a worker, by default: one for each thread and the readiness check; a pool of ten
+# Per worker: one for each thread and one for the readiness check; a pool of ten.
+ALLOWED = {"wsgi": 5, "asgi": 10}
 
 
 @both_interfaces
 def test_no_more_connections_than_are_allowed(project, env, start, services, report):
-    report(
-        drill(start(project, env, workers=WORKERS), services.postgresql, env, SECONDS)
-    )
+    instance = start(project, env, workers=WORKERS)
+    report(drill(instance, services.postgresql, env, SECONDS))
 
 
 @only_wsgi
@@ -40,17 +37,14 @@ def test_more_threads_are_noticed(project, env, start, services, break_promise):
 def test_a_connection_for_each_request_is_noticed(
     project, env, start, services, break_promise
 ):
-    broken = break_promise(
-        "config/databases.py",
-        '"max_size": pool_max_size',
-        '"max_size": pool_max_size * 9',
-    )
+    size = '"max_size": pool_max_size'
+    broken = break_promise("config/databases.py", size, f"{size} * 9")
     with pytest.raises(AssertionError, match="connections"):
         drill(start(broken, env, workers=WORKERS), services.postgresql, env, 5)
 
 
 def drill(instance, postgresql, env, seconds: int) -> str:
-    """Load for so many seconds, from a view that is a function and one that is a coroutine."""
+    """Put load on a view that is a function and on one that is a coroutine."""
     allowed = WORKERS * ALLOWED[instance.project.answers["interface"]]
     peak = 0
     over = threading.Event()
@@ -65,5 +59,7 @@ def drill(instance, postgresql, env, seconds: int) -> str:
     assert peak <= allowed, f"{peak} connections, where {allowed} are allowed"
     failures = one.failures + other.failures
     assert not failures, f"{len(failures)} requests failed: {failures[0]}"
-    assert one.requests + other.requests > CLIENTS
-    return f"{peak} connections of {allowed} at most, {one.requests + other.requests} requests, none failed"
+    requests = one.requests + other.requests
+    assert requests > CLIENTS
+    connections = f"{peak} connections of {allowed} at most"
+    return f"{connections}, {requests} requests, none failed"

@@ -1,7 +1,7 @@
 """Content policy: every kind of page in a real browser.
 
-Nothing is blocked, and the console stays empty. A document that is itself an answer of 4xx or 5xx makes the browser say
-so there; that line alone is disregarded, and only if it names the document.
+The policy blocks nothing, and the console stays empty. The browser writes a line to the
+console for a document with status 4xx or 5xx; this line is ignored.
 """
 
 import re
@@ -18,24 +18,23 @@ from tests.services import Caddy
 STATUS_OF_THE_DOCUMENT = re.compile(
     r"Failed to load resource: the server responded with a status of [45]\d\d \(.*\)"
 )
-# Before the page's own scripts: what the policy blocks is told on the console, with what it was.
+# Runs before the scripts of a page and writes what the policy blocks to the console.
 LISTEN = """document.addEventListener("securitypolicyviolation",
     event => console.error("blocked", event.violatedDirective, event.blockedURI))"""
 
 
 @both_interfaces
-def test_pages_in_a_browser(project, env, start, page, report, tmp_path):
+def test_pages_cause_no_violation_and_no_error(
+    project, env, start, page, report, tmp_path
+):
     with Caddy(tmp_path / "caddy", project.path, start(project, env).port) as caddy:
         report(drill(page, caddy.url))
 
 
 @only_wsgi
 def test_inline_style_is_noticed(project, env, start, page, break_promise, tmp_path):
-    broken = break_promise(
-        "templates/error.html",
-        '<p class="lead">',
-        '<p class="lead" style="color: red">',
-    )
+    old, new = '<p class="lead">', '<p class="lead" style="color: red">'
+    broken = break_promise("templates/error.html", old, new)
     with (
         Caddy(tmp_path / "caddy", project.path, start(broken, env).port) as caddy,
         pytest.raises(AssertionError, match=r"404: .* inline style"),
@@ -45,7 +44,7 @@ def test_inline_style_is_noticed(project, env, start, page, break_promise, tmp_p
 
 @dataclass
 class Visit:
-    """Opens pages one after the other and keeps what the browser complains of, under the name of the page."""
+    """Opens pages one after the other, and keeps the complaints of the browser."""
 
     page: Page
     name: str = ""
@@ -58,12 +57,10 @@ class Visit:
         self.page.add_init_script(LISTEN)
 
     def hear(self, message: ConsoleMessage) -> None:
-        is_document = (
-            message.location["url"].partition("#")[0] == self.page.url.partition("#")[0]
-        )
-        if message.type in ("error", "warning") and not (
-            is_document and STATUS_OF_THE_DOCUMENT.fullmatch(message.text)
-        ):
+        source, document = message.location["url"], self.page.url
+        is_document = source.partition("#")[0] == document.partition("#")[0]
+        is_status = is_document and STATUS_OF_THE_DOCUMENT.fullmatch(message.text)
+        if message.type in ("error", "warning") and not is_status:
             self.complain(message.text)
 
     def complain(self, text: str) -> None:
@@ -74,7 +71,7 @@ class Visit:
         self.check(self.page.goto(url, wait_until="networkidle"), status)
 
     def send(self, name: str, button: str, status: int = 200) -> None:
-        """Press a button that sends a form."""
+        """Press the button of a form."""
         self.name = name
         with self.page.expect_navigation(wait_until="networkidle") as navigation:
             self.page.click(button)
@@ -85,7 +82,8 @@ class Visit:
         policy = response.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
-        # The API's page is drawn by its script. Not wait_for_function(), which is an eval() that the policy refuses.
+        # A script draws the API's page. The policy blocks the eval() of
+        # wait_for_function().
         self.page.locator("body", has_text=re.compile(r"\S")).wait_for()
         self.seen.append(self.name)
 
@@ -102,12 +100,11 @@ def drill(page: Page, site: str) -> str:
     page.fill("#id_username", user)
     page.fill("#id_password", password)
     visit.send("admin", "[type=submit]")
-    visit.open("change list", f"{site}/admin/users/user/")
-    visit.open(
-        "filtered change list", f"{site}/admin/users/user/?is_staff__exact=1&q=ro"
-    )
-    visit.open("add form", f"{site}/admin/users/user/add/")
-    visit.open("change list", f"{site}/admin/users/user/")
+    users = f"{site}/admin/users/user/"
+    visit.open("change list", users)
+    visit.open("filtered change list", f"{users}?is_staff__exact=1&q=ro")
+    visit.open("add form", f"{users}add/")
+    visit.open("change list", users)
     page.click("#result_list tbody th a")
     visit.name = "change form"
     page.wait_for_load_state("networkidle")
@@ -120,7 +117,7 @@ def drill(page: Page, site: str) -> str:
     visit.open("API docs", f"{site}/api/docs/")
     page.click(".opblock-summary-control >> nth=0")
     page.wait_for_selector(".opblock-body")
-    # A form that was open for too long: its token is gone.
+    # A form that was open for too long has no valid token.
     page.context.clear_cookies()
     visit.open("log-in", f"{site}/admin/login/")
     page.context.clear_cookies()
@@ -128,12 +125,11 @@ def drill(page: Page, site: str) -> str:
     page.fill("#id_password", password)
     visit.send("CSRF failure", "[type=submit]", 403)
     visit.open("log-in", f"{site}/admin/login/")
-    nobody = f"nobody-{token_hex(4)}"  # whom no other run has locked out
+    nobody = f"nobody-{token_hex(4)}"  # no other run has locked this name out
     for attempt in range(1, 6):
         page.fill("#id_username", nobody)
         page.fill("#id_password", "a guess")
-        visit.send(
-            f"wrong password {attempt}", "[type=submit]", 200 if attempt < 5 else 429
-        )
+        status = 200 if attempt < 5 else 429
+        visit.send(f"wrong password {attempt}", "[type=submit]", status)
     assert not visit.complaints, "\n".join(visit.complaints)
     return f"{len(visit.seen)} pages, 0 violations, 0 errors on the console"

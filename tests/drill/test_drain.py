@@ -1,6 +1,7 @@
 """Drain: two instances are replaced one after the other under load.
 
-Each is told to drain, stopped once the proxy sends it nothing any more, and started again; no request may notice.
+Each drains, stops when the proxy sends it no more requests, and starts again. No
+request may fail.
 """
 
 import time
@@ -14,26 +15,26 @@ from tests.drill.instances import Instance, Load
 from tests.services import Caddy, Nginx, Proxy, wait_until
 
 REQUESTS = 5000
-QUIET_S = 1.0  # an instance that was sent nothing for so long, while the others were, is out of service
+QUIET_S = 1.0  # without a request for this time, an instance is out of service
 
 
 @both_interfaces
-def test_rolling_restart_behind_caddy(project, env, start, report, tmp_path):
-    instances = [start(project, env), start(project, env)]
-    with Caddy(
-        tmp_path / "caddy", project.path, *(instance.port for instance in instances)
-    ) as caddy:
+def test_rolling_restart_behind_caddy_fails_no_request(
+    project, env, start, report, tmp_path
+):
+    instances, ports = start_two(project, env, start)
+    with Caddy(tmp_path / "caddy", project.path, *ports) as caddy:
         report("Caddy: " + drill(instances, caddy))
 
 
 @both_interfaces
-def test_rolling_restart_behind_nginx(project, env, start, report, tmp_path):
-    instances = [start(project, env), start(project, env)]
-    with Nginx(
-        tmp_path / "nginx", project.path, *(instance.port for instance in instances)
-    ) as nginx:
-        # It does not ask for readiness, so whoever releases marks the instance in its configuration. The reload closes
-        # the connections that clients keep, whether or not a request is on its way: they make one for each.
+def test_rolling_restart_behind_nginx_fails_no_request(
+    project, env, start, report, tmp_path
+):
+    instances, ports = start_two(project, env, start)
+    with Nginx(tmp_path / "nginx", project.path, *ports) as nginx:
+        # nginx does not check readiness, so the release marks the instance as down. The
+        # reload closes kept connections, even during a request: connect for each one.
         told = lambda instance: nginx.take_out(instance and instance.port)  # noqa: E731
         report("nginx: " + drill(instances, nginx, told, keeps_connections=False))
 
@@ -47,12 +48,10 @@ def test_instance_that_does_not_drain_is_noticed(
         "if settings.DRAIN_FILE.exists():",
         "if not settings.DRAIN_FILE:",
     )
-    instances = [start(broken, env), start(broken, env)]
+    instances, ports = start_two(broken, env, start)
     with (
-        Caddy(
-            tmp_path / "caddy", project.path, *(instance.port for instance in instances)
-        ) as caddy,
-        pytest.raises(AssertionError, match="drains, and says that it is ready"),
+        Caddy(tmp_path / "caddy", project.path, *ports) as caddy,
+        pytest.raises(AssertionError, match="drains and says that it is ready"),
     ):
         drill(instances, caddy)
 
@@ -61,23 +60,23 @@ def test_instance_that_does_not_drain_is_noticed(
 def test_instance_that_is_stopped_without_draining_is_noticed(
     project, env, start, break_promise, tmp_path, monkeypatch
 ):
-    # One that tries another instance, or remembers which one has failed, would mostly hide it.
+    # A proxy that tries another instance would hide most failures.
+    timeout = "proxy_connect_timeout 3s;"
     broken = break_promise(
-        "deploy/nginx/default.conf",
-        "proxy_connect_timeout 3s;",
-        "proxy_connect_timeout 3s; proxy_next_upstream off;",
+        "deploy/nginx/default.conf", timeout, f"{timeout} proxy_next_upstream off;"
     )
-    instances = [start(project, env), start(project, env)]
-    monkeypatch.setattr(
-        "tests.drill.test_drain.take_out_of_service", lambda instance, told: None
-    )
+    instances, ports = start_two(project, env, start)
+    monkeypatch.setattr(f"{__name__}.take_out_of_service", lambda instance, told: None)
     with (
-        Nginx(
-            tmp_path / "nginx", broken.path, *(instance.port for instance in instances)
-        ) as nginx,
+        Nginx(tmp_path / "nginx", broken.path, *ports) as nginx,
         pytest.raises(AssertionError, match="requests failed"),
     ):
         drill(instances, nginx)
+
+
+def start_two(project, env, start) -> tuple[list[Instance], list[int]]:
+    instances = [start(project, env), start(project, env)]
+    return instances, [instance.port for instance in instances]
 
 
 def drill(
@@ -87,7 +86,7 @@ def drill(
     *,
     keeps_connections: bool = True,
 ) -> str:
-    """Restart every instance while clients GET and POST through the proxy, which is ``told`` who is out of service."""
+    """Restart every instance under load; ``told`` tells the proxy which one is out."""
     with ExitStack() as stack:
         clients = {"keeps_connections": keeps_connections, "tls": True}
         gets = stack.enter_context(
@@ -108,20 +107,19 @@ def drill(
         gets.wait_for(max(0, REQUESTS - gets.requests - posts.requests), timeout=60)
     failures = gets.failures + posts.failures
     requests = gets.requests + posts.requests
-    assert not failures, (
-        f"{len(failures)} of {requests} requests failed, such as {failures[0]}"
-    )
+    failed = f"{len(failures)} of {requests} requests failed"
+    assert not failures, f"{failed}, such as {failures[0]}"
     assert set(gets.answers) == set(posts.answers) == {200}
     assert requests >= REQUESTS
-    return f"0 of {requests} requests failed, {posts.requests} of them POST; both restarted in {took:.0f} s"
+    return f"{failed}, {posts.requests} of them POST; both restarted in {took:.0f} s"
 
 
 def take_out_of_service(
     instance: Instance, told: Callable[[Instance | None], None]
 ) -> None:
-    """Drain, and return when the proxy has noticed."""
+    """Drain, and return when the proxy sends no more requests."""
     instance.drain_file.touch()
-    assert not instance.is_ready(), "it drains, and says that it is ready"
+    assert not instance.is_ready(), "it drains and says that it is ready"
     told(instance)
     seen, since = instance.requests, time.monotonic()
     limit = since + 10
@@ -139,7 +137,6 @@ def put_into_service(
     wait_until(instance.is_ready, 10, "the instance to be ready")
     told(None)
     seen = instance.requests
-    # nginx leaves out for 10 s one that has failed.
-    wait_until(
-        lambda: instance.requests > seen, 20, "the proxy to send it requests again"
-    )
+    # nginx skips an instance for 10 s after a failure.
+    what = "the proxy to send it requests again"
+    wait_until(lambda: instance.requests > seen, 20, what)

@@ -1,7 +1,8 @@
 """Headers: graded by Mozilla's HTTP Observatory.
 
-The scanner only knows public names and the ports 80 and 443: it runs in a network of its own, where shop.test is a Caddy
-with the project's own file, and reaches the instance outside through a Unix socket.
+The scanner accepts only public names and the ports 80 and 443, so it runs in a network
+namespace. There shop.test is a Caddy with the project's own file, which reaches the
+instance outside through a Unix socket.
 """
 
 import json
@@ -17,14 +18,7 @@ from tests.services import NotInstalledError, Process
 from tests.services.caddy import run_caddy
 from tests.services.process import find_program, run
 
-OBSERVATORY = (
-    TEMPLATE
-    / "build"
-    / "observatory"
-    / "node_modules"
-    / "@mdn"
-    / "mdn-http-observatory"
-)
+OBSERVATORY = TEMPLATE / "build/observatory/node_modules/@mdn/mdn-http-observatory"
 
 OUTSIDE = """
 {{
@@ -49,19 +43,17 @@ ready=0
 while [ $ready -lt 200 ] && ! [ -e {root} ]; do sleep 0.05; ready=$((ready + 1)); done
 NODE_EXTRA_CA_CERTS={root} {node} {scanner} shop.test
 """
-
-
-# The guide's last step for HTTPS.
+# The last step of the guide for HTTPS.
 RAMPED_UP = {"DJANGO_SECURE_HSTS_SECONDS": "31536000"}
 
 
 @both_interfaces
-def test_grade(project, env, start, report, tmp_path):
+def test_grade_is_a_plus(project, env, start, report, tmp_path):
     report(drill(start(project, env | RAMPED_UP), tmp_path / "scan"))
 
 
 @only_wsgi
-def test_grade_before_the_duration_of_hsts_is_raised(project, env, start, tmp_path):
+def test_grade_is_a_plus_before_hsts_is_raised(project, env, start, tmp_path):
     scan = observe(start(project, env), tmp_path / "scan")
     assert scan["scan"]["grade"] == "A+"
     assert failures(scan) == ["strict-transport-security"]
@@ -82,7 +74,7 @@ def drill(instance, folder: Path) -> str:
     scan = observe(instance, folder)
     assert not failures(scan), ", ".join(failures(scan))
     assert scan["scan"]["grade"] == "A+"
-    return f"{scan['scan']['grade']}, {scan['scan']['score']} points, {len(scan['tests'])} tests passed"
+    return f"A+, {scan['scan']['score']} points, {len(scan['tests'])} tests passed"
 
 
 def failures(scan: dict) -> list[str]:
@@ -90,14 +82,13 @@ def failures(scan: dict) -> list[str]:
 
 
 def observe(instance, folder: Path) -> dict:
-    """What the scanner says of an instance."""
+    """Return the scanner's report on an instance."""
     inside, outside = folder / "inside", folder / "outside"
     for place in (inside, outside):
         place.mkdir(parents=True)
     socket = outside / "socket"
-    (outside / "Caddyfile").write_text(
-        OUTSIDE.format(socket=socket, port=instance.port)
-    )
+    caddyfile = outside / "Caddyfile"
+    caddyfile.write_text(OUTSIDE.format(socket=socket, port=instance.port))
     (folder / "hosts").write_text("127.0.0.1 localhost shop.test\n")
     caddy = run_caddy(
         instance.project.path / "deploy" / "caddy" / "Caddyfile",
@@ -114,32 +105,15 @@ def observe(instance, folder: Path) -> dict:
         node=find_program("node", "nodejs"),
         scanner=find_scanner(),
     )
-    with Process(
-        run_caddy(outside / "Caddyfile", outside), outside, name="caddy"
-    ) as way:
-        way.wait_for(socket.exists, 10, "the way into the other network")
-        namespaces = [
-            "--net",
-            "--mount",
-            *([] if os.geteuid() == 0 else ["--map-root-user"]),
-        ]
-        return json.loads(
-            run(
-                [
-                    find_program("unshare", "util-linux"),
-                    *namespaces,
-                    "sh",
-                    "-c",
-                    script,
-                ],
-                timeout=60,
-            )
-        )
+    with Process(run_caddy(caddyfile, outside), outside, name="caddy") as proxy:
+        proxy.wait_for(socket.exists, 10, "the socket for the other network")
+        unshare = [find_program("unshare", "util-linux"), "--net", "--mount"]
+        if os.geteuid() != 0:
+            unshare.append("--map-root-user")
+        return json.loads(run([*unshare, "sh", "-c", script], timeout=60))
 
 
 def find_scanner() -> Path:
     if not OBSERVATORY.exists():
-        raise NotInstalledError(
-            "the HTTP Observatory is not installed: scripts/servers does it"
-        )
+        raise NotInstalledError("HTTP Observatory is not installed: scripts/servers")
     return OBSERVATORY / "src" / "scan.js"

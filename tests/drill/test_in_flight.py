@@ -1,6 +1,6 @@
 """In flight: SIGTERM while a request takes five seconds.
 
-A deployment must not cut off whoever is being served.
+A deployment must not cut off requests.
 """
 
 import time
@@ -39,30 +39,24 @@ def drill(instance, postgresql, env) -> str:
     assert postgresql.count_connections(env["DATABASE_URL"]) > 0
     with ThreadPoolExecutor(len(paths)) as pool:
         requests = [pool.submit(ask, instance, path) for path in paths]
-        wait_until(
-            lambda: count_begun(instance) == len(paths), 10, "both are in flight"
-        )
+        what = "both are in flight"
+        wait_until(lambda: count_begun(instance) == len(paths), 10, what)
         told = time.monotonic()
         status = instance.stop()
         took = time.monotonic() - told
-        assert [request.result() for request in requests] == [200, 200], (
-            "a request was cut off"
-        )
+        statuses = [request.result() for request in requests]
+        assert statuses == [200, 200], "a request was cut off"
     assert status == 0, f"exit status {status}"
     assert took < GRACEFUL_TIMEOUT_S, f"the end took {took:.1f} s"
-    assert postgresql.count_connections(env["DATABASE_URL"]) == 0, (
-        "a connection to the database is still open"
-    )
-    assert not [
-        line
-        for line in instance.lines
-        if line["level"] in ("WARNING", "ERROR", "CRITICAL")
-    ]
+    connections = postgresql.count_connections(env["DATABASE_URL"])
+    assert connections == 0, "a connection to the database is still open"
+    alarming = ("WARNING", "ERROR", "CRITICAL")
+    assert not [line for line in instance.lines if line["level"] in alarming]
     return f"completed, status 0 after {took:.1f} s, no connection left"
 
 
 def ask(instance, path: str) -> int:
-    """The status of the answer; 0 where the connection broke."""
+    """Return the status of the answer, or 0 for a broken connection."""
     try:
         return instance.get(path).status
     except OSError:

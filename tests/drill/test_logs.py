@@ -1,7 +1,7 @@
-"""Logs: every line of every process is a JSON object, what Celery prints on a signal aside.
+"""Logs: every line of every process is a JSON object, except Celery's on a signal.
 
-Through traffic, errors, a reload, a worker of the server and one of the tasks' killed; and an exception is there once,
-with its traceback and its request's id.
+This holds during traffic, errors and a reload, and when a worker of the server and one
+for tasks are killed. An exception is logged once, with traceback and request id.
 """
 
 import json
@@ -16,10 +16,12 @@ from tests.drill.instances import Load, descendants, kill
 from tests.services import Process, wait_until
 from tests.serving import CELERY_ON_A_SIGNAL
 
-ENQUEUE = {
-    "celery": "from apps.users.tasks import send_welcome_mail as t; t.delay(0); t.delay('no number')",
-    "database": "from apps.users.tasks import send_welcome_mail as t; t.enqueue(0); t.enqueue('no number')",
-}
+METHODS = {"celery": "delay", "database": "enqueue"}
+ENQUEUE = """
+from apps.users.tasks import send_welcome_mail
+send_welcome_mail.{method}(0)
+send_welcome_mail.{method}("no number")
+"""
 DONE = "no welcome mail for user 0"
 
 
@@ -29,9 +31,8 @@ def test_every_line_is_json(
     project, env, services, start, start_worker, report, sentry
 ):
     dsn = services.sentry.dsn if sentry == "with Sentry" else ""
-    report(
-        f"{sentry}: {drill(project, env | {'SENTRY_DSN': dsn}, start, start_worker)}"
-    )
+    figure = drill(project, env | {"SENTRY_DSN": dsn}, start, start_worker)
+    report(f"{sentry}: {figure}")
 
 
 @only_wsgi
@@ -47,24 +48,20 @@ def test_a_plain_line_is_noticed(project, env, start, start_worker, break_promis
 def test_an_error_that_is_told_twice_is_noticed(
     project, env, start, start_worker, break_promise
 ):
-    broken = break_promise(
-        "core/logs.py",
-        '"django.request": {"level": "ERROR"}',
-        '"django.request": {"level": "ERROR", "handlers": ["stdout"]}',
-    )
+    once = '"django.request": {"level": "ERROR"}'
+    twice = '"django.request": {"level": "ERROR", "handlers": ["stdout"]}'
+    broken = break_promise("core/logs.py", once, twice)
     with pytest.raises(AssertionError, match="2 times"):
         drill(broken, env, start, start_worker)
 
 
 def drill(project, env: dict[str, str], start, start_worker) -> str:
     instance, worker = start(project, env), start_worker(project, env)
-    enqueue = ("shell", "--no-imports", "-c", ENQUEUE[project.answers["task_queue"]])
-    project.manage(*enqueue, env=env)
+    script = ENQUEUE.format(method=METHODS[project.answers["task_queue"]])
+    project.manage("shell", "--no-imports", "-c", script, env=env)
     for name in ("error", "error-async"):
-        assert (
-            instance.get(f"/drill/{name}/", **{"X-Request-ID": f"the-{name}"}).status
-            == 500
-        )
+        headers = {"X-Request-ID": f"the-{name}"}
+        assert instance.get(f"/drill/{name}/", **headers).status == 500
     assert instance.get("/missing/").status == 404
     assert instance.get("/", Host="evil.test").status == 400
 
@@ -72,20 +69,10 @@ def drill(project, env: dict[str, str], start, start_worker) -> str:
         load.wait_for(100)
         before = instance.workers
         instance.process.send_signal(signal.SIGHUP)
-        wait_until(
-            lambda: (
-                len(instance.workers) == 2 and not set(instance.workers) & set(before)
-            ),
-            60,
-            "the reload",
-        )
+        wait_until(lambda: has_two_workers(instance, *before), 60, "the reload")
         killed = instance.workers[0]
         kill(killed)
-        wait_until(
-            lambda: len(instance.workers) == 2 and killed not in instance.workers,
-            30,
-            "a new worker",
-        )
+        wait_until(lambda: has_two_workers(instance, killed), 30, "a new worker")
         load.wait_for(100)
     assert instance.stop() == 0
 
@@ -94,10 +81,10 @@ def drill(project, env: dict[str, str], start, start_worker) -> str:
     )
     for child in descendants(worker.pid)[:1]:
         kill(child)
-        worker.wait_for(lambda: "SIGKILL" in worker.log, 30, "the loss to be told")
+        worker.wait_for(lambda: "SIGKILL" in worker.log, 30, "a line on the loss")
     if project.answers["task_queue"] == "celery":
         worker.send_signal(signal.SIGHUP)
-        # After a lost process Celery may wait 30 s for a result that it does not read any more.
+        # After the loss Celery may wait 30 s for a result that it no longer reads.
         worker.wait_for(
             lambda: worker.log.count(" ready.") == 2, 60, "the worker to start again"
         )
@@ -109,41 +96,31 @@ def drill(project, env: dict[str, str], start, start_worker) -> str:
 
     lines = read_lines(instance.process)
     for name in ("error", "error-async"):
-        told = [
-            line
-            for line in lines
-            if line.get("request_id") == f"the-{name}" and "exc_info" in line
-        ]
-        assert len(told) == 1, f"the exception is told {len(told)} times"
-        assert all(
-            text in told[0]["exc_info"]
-            for text in ("Traceback", "RuntimeError: drilled", "drill.py")
-        )
-    assert (
-        len(
-            [
-                line
-                for line in lines
-                if "RuntimeError: drilled" in line.get("exc_info", "")
-            ]
-        )
-        == 2
-    )
-    assert any(
-        "reload" in line["message"] or "Hang up" in line["message"] for line in lines
-    )
-    assert any(
-        str(killed) in line["message"] and "SIGKILL" in line["message"]
-        for line in lines
-    )
-    assert "Shutting down" in lines[-1]["message"]
+        found = [line for line in lines if line.get("request_id") == f"the-{name}"]
+        errors = [line["exc_info"] for line in found if "exc_info" in line]
+        assert len(errors) == 1, f"the exception is logged {len(errors)} times"
+        for text in ("Traceback", "RuntimeError: drilled", "drill.py"):
+            assert text in errors[0]
+    errors = [line.get("exc_info", "") for line in lines]
+    assert sum("RuntimeError: drilled" in error for error in errors) == 2
+    messages = [line["message"] for line in lines]
+    assert any("reload" in text or "Hang up" in text for text in messages)
+    assert any(str(killed) in text and "SIGKILL" in text for text in messages)
+    assert "Shutting down" in messages[-1]
 
     of_worker = read_lines(worker)
-    assert (
-        len([line for line in of_worker if "ValueError" in line.get("exc_info", "")])
-        == 1
+    errors = [line.get("exc_info", "") for line in of_worker]
+    assert sum("ValueError" in error for error in errors) == 1
+    return (
+        f"{len(lines)} lines of the server and {len(of_worker)} of the worker, "
+        "each exception once"
     )
-    return f"{len(lines)} lines of the server and {len(of_worker)} of the worker, each exception once"
+
+
+def has_two_workers(instance, *old: int) -> bool:
+    """Tell whether the instance has two workers, and none of the old ones."""
+    workers = set(instance.workers)
+    return len(workers) == 2 and not workers & set(old)
 
 
 def read_lines(process: Process) -> list[dict[str, Any]]:
@@ -154,9 +131,8 @@ def read_lines(process: Process) -> list[dict[str, Any]]:
         try:
             line = json.loads(text)
         except ValueError:
-            raise AssertionError(
-                f"{process.name} writes what is not JSON: {text!r}"
-            ) from None
+            problem = f"{process.name} writes a line that is not JSON: {text!r}"
+            raise AssertionError(problem) from None
         assert {"timestamp", "level", "logger", "message"} <= line.keys(), line
         assert datetime.fromisoformat(line["timestamp"]).tzinfo == UTC, line
         lines.append(line)

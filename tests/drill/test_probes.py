@@ -1,6 +1,7 @@
 """Readiness is cheap: 2,000 probes in five seconds.
 
-Load balancers, orchestrators and monitors all probe, and an attacker may: what they cost must not grow with them.
+Load balancers, orchestrators, monitors and attackers send probes. The number of queries
+must not grow with the number of probes.
 """
 
 import http.client
@@ -41,27 +42,25 @@ def test_a_query_for_each_probe_is_noticed(
 
 
 def drill(instance, postgresql) -> str:
-    wait_until(
-        lambda: (
-            instance.is_ready()
-            and postgresql.count_connections(instance.env["DATABASE_URL"]) >= WORKERS
-        ),
-        20,
-        "each worker to be ready",
-    )
+    url = instance.env["DATABASE_URL"]
+
+    def all_are_ready() -> bool:
+        return instance.is_ready() and postgresql.count_connections(url) >= WORKERS
+
+    wait_until(all_are_ready, 20, "each worker to be ready")
     started = time.monotonic()
     queries_before = count_queries(postgresql)
     flood(instance)
     queries = count_queries(postgresql) - queries_before
     took = time.monotonic() - started
     assert queries > 0, "the database was not asked at all"
-    allowed = (int(took) + 1) * WORKERS  # each at the beginning of every second
+    allowed = (int(took) + 1) * WORKERS  # one at the start of each second
     assert queries <= allowed, f"{queries} queries for {PROBES} probes in {took:.1f} s"
     return f"{queries} queries for {PROBES} probes of two processes in {took:.1f} s"
 
 
 def flood(instance) -> None:
-    """PROBES probes, evenly over SECONDS or as fast as the machine can, from CLIENTS connections."""
+    """Send PROBES probes from CLIENTS connections, evenly over SECONDS or slower."""
     wrong: list[bytes] = []
 
     def probe(first: int) -> None:
@@ -87,17 +86,12 @@ def flood(instance) -> None:
 
 
 def log_statements(postgresql, env) -> None:
-    """Have the server write down every statement of new connections to the project's database."""
+    """Log every statement of new connections to the project's database."""
     name = env["DATABASE_URL"].rpartition("/")[2]
     postgresql.query(f"ALTER DATABASE {name} SET log_statement = 'all'")
 
 
 def count_queries(postgresql) -> int:
-    """How often the readiness check's query has been executed."""
-    return len(
-        re.findall(
-            r"LOG:  (?:statement|execute [^:]+): SELECT 1$",
-            postgresql.process.log,
-            re.MULTILINE,
-        )
-    )
+    """Count the queries of the readiness check in the log."""
+    query = r"LOG:  (?:statement|execute [^:]+): SELECT 1$"
+    return len(re.findall(query, postgresql.process.log, re.MULTILINE))

@@ -1,7 +1,8 @@
 """Read-only shell: the database refuses every write of a shell with DJANGO_READ_ONLY.
 
-Through the ORM, as raw SQL, inside a transaction, as a change of tables; reading goes on. It keeps accidents out: a role
-that may write can also lift the session's own setting, and the figure says by which words.
+Writes of the ORM, raw SQL, in transactions and to the schema are refused; reads work.
+This prevents accidents only: a role with the right to write can lift the setting. The
+figure names the statements that do.
 """
 
 import json
@@ -71,6 +72,13 @@ def together(*statements):
         User.objects.count()
         run(*statements)
 
+def attempt_together(statement):
+    return lambda: together(statement)
+
+def attempt_after(lift):
+    update = "UPDATE users_user SET first_name = first_name WHERE 1 = 0"
+    return lambda: run(lift, update)
+
 writes, lifts = json.loads('''INPUT''')
 attempts = {
     "create": lambda: User.objects.create(username="eve"),
@@ -79,8 +87,8 @@ attempts = {
     "save": lambda: User.objects.get(username="root").save(),
     "delete": lambda: User.objects.all().delete(),
     **{statement: lambda statement=statement: run(statement) for statement in writes},
-    **{f"in a transaction: {statement}": lambda statement=statement: together(statement) for statement in writes},
-    **{lift: lambda lift=lift: run(lift, "UPDATE users_user SET first_name = first_name WHERE 1 = 0") for lift in lifts},
+    **{f"in a transaction: {write}": attempt_together(write) for write in writes},
+    **{lift: attempt_after(lift) for lift in lifts},
 }
 with transaction.atomic():
     assert User.objects.count()
@@ -97,7 +105,12 @@ print(json.dumps(told))
 LOOK = """
 from django.db import connection
 from apps.users.models import User
-print(connection.introspection.table_names(), list(User.objects.order_by("pk").values_list()))
+users = User.objects.order_by("pk").values_list()
+print(connection.introspection.table_names(), list(users))
+"""
+MAKE_USER = """
+from apps.users.models import User
+User.objects.create(username="root")
 """
 
 
@@ -113,18 +126,11 @@ def test_no_write_gets_through_to_a_file(project, env, report):
 
 @only_wsgi
 def test_a_shell_that_can_write_is_noticed(project, env, database, break_promise):
-    broken = break_promise(
-        "config/settings/production.py",
-        'READ_ONLY or alias == "replica"',
-        'alias == "replica"',
-    )
+    old, new = 'READ_ONLY or alias == "replica"', 'alias == "replica"'
+    broken = break_promise("config/settings/production.py", old, new)
     spare = env | {"DATABASE_URL": database.create_database()}
     project.manage("migrate", env=spare)
-    shell(
-        project,
-        spare,
-        "from apps.users.models import User; User.objects.create(username='root')",
-    )
+    shell(project, spare, MAKE_USER)
     with pytest.raises(AssertionError, match="not refused"):
         drill(broken, spare)
 
@@ -134,11 +140,10 @@ def drill(project, env: dict[str, str]) -> str:
     writes, lifts = [*WRITES[kind], *ANYWHERE], LIFTS[kind]
     before = shell(project, env, LOOK)
     script = TRY.replace("INPUT", json.dumps([writes, lifts]).replace("\\", "\\\\"))
-    told = json.loads(
-        shell(project, env | {"DJANGO_READ_ONLY": "1"}, script).splitlines()[-1]
-    )
+    output = shell(project, env | {"DJANGO_READ_ONLY": "1"}, script)
+    told = json.loads(output.splitlines()[-1])
     lifted = [lift for lift in lifts if told.pop(lift) is None]
-    # Whatever fails for another reason would prove nothing.
+    # A failure for another reason proves nothing.
     through = {
         name: error
         for name, error in told.items()
@@ -146,9 +151,8 @@ def drill(project, env: dict[str, str]) -> str:
     }
     assert not through, f"not refused: {through}"
     assert shell(project, env, LOOK) == before
-    return (
-        f"{len(told)} writes refused; lifted by {' and by '.join(lifted) or 'nothing'}"
-    )
+    words = " and by ".join(lifted) or "nothing"
+    return f"{len(told)} writes refused; lifted by {words}"
 
 
 def shell(project, env: dict[str, str], script: str) -> str:

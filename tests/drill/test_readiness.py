@@ -1,6 +1,7 @@
 """Readiness: the database goes away and comes back.
 
-The instance says that it is not ready, and nothing else about it changes: it is neither restarted nor used up.
+The instance is not ready without its database. It stays live, serves other pages, and
+does not restart.
 """
 
 import time
@@ -19,14 +20,11 @@ def test_readiness_follows_the_database(project, env, start, database, report):
 
 
 @only_wsgi
-def test_readiness_that_asks_nobody_is_noticed(
+def test_readiness_without_a_query_is_noticed(
     project, env, start, database, break_promise
 ):
-    broken = break_promise(
-        "core/health.py",
-        "    close_old_connections()\n    try:",
-        "    return\n    try:",
-    )
+    old, new = "    close_old_connections()\n    try:", "    return\n    try:"
+    broken = break_promise("core/health.py", old, new)
     with pytest.raises(AssertionError, match="still ready"):
         drill(start(broken, env), database)
 
@@ -48,13 +46,16 @@ def drill(instance, database) -> str:
     ready_after, _ = wait_for_status(instance, 200, "still not ready", 3)
     assert instance.process.pid == pid
     assert instance.get("/drill/row/").status == 200
-    return f"503 {unready_after:.1f} s after its end, 200 {ready_after:.1f} s after its start"
+    return (
+        f"503 {unready_after:.1f} s after its end, "
+        f"200 {ready_after:.1f} s after its start"
+    )
 
 
 def wait_for_status(
     instance, status: int, otherwise: str, limit: float
 ) -> tuple[float, Answer]:
-    """Seconds until readiness answers so, and that answer."""
+    """Return the seconds until readiness has this status, and the answer."""
     started = time.monotonic()
     while (answer := instance.get("/health/ready/")).status != status:
         took = time.monotonic() - started

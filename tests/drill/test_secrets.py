@@ -1,7 +1,7 @@
-"""Secrets: a new key ends nothing while the old one is a fallback, and what hung on the old one ends with it.
+"""Secrets: sessions and links outlive a new key while the old one is a fallback.
 
-And none of them is in a line of the log, a page, a header or the title of a process; tests/test_image.py looks into the
-image.
+They end with the fallback. No secret is in the log, on a page, in a header or in the
+title of a process; tests/test_image.py checks the image.
 """
 
 import json
@@ -28,18 +28,15 @@ print(signing.dumps("ada", salt="drill"), default_token_generator.make_token(use
 
 
 @both_interfaces
-def test_a_key_is_rotated(project, env, start, report):
+def test_sessions_and_links_outlive_a_new_key(project, env, start, report):
     report(rotate(project, env, start))
 
 
 @only_wsgi
 def test_a_fallback_that_is_not_read_is_noticed(project, env, start, break_promise):
-    broken = break_promise(
-        "config/settings/production.py",
-        'env.list("DJANGO_SECRET_KEY_FALLBACKS", default=[])',
-        "[]",
-    )
-    with pytest.raises(AssertionError, match="ended with a fallback"):
+    fallbacks = 'env.list("DJANGO_SECRET_KEY_FALLBACKS", default=[])'
+    broken = break_promise("config/settings/production.py", fallbacks, "[]")
+    with pytest.raises(AssertionError, match="ended in spite of the fallback"):
         rotate(broken, env, start)
 
 
@@ -67,31 +64,31 @@ def test_a_query_string_in_the_log_is_noticed(
 
 def rotate(project, env: dict[str, str], start) -> str:
     old, new = token_urlsafe(48), token_urlsafe(48)
-    link, token = project.manage(
-        "shell", "--no-imports", "-c", SIGN, env=env | {"DJANGO_SECRET_KEY": old}
-    ).stdout.split()
+    with_old = env | {"DJANGO_SECRET_KEY": old}
+    with_new = env | {"DJANGO_SECRET_KEY": new}
+    signed = project.manage("shell", "--no-imports", "-c", SIGN, env=with_old)
+    link, token = signed.stdout.split()
     paths = f"/drill/link/{link}/", f"/drill/reset/forgetful/{token}/"
 
-    instance = start(project, env | {"DJANGO_SECRET_KEY": old})
+    instance = start(project, with_old)
     visitor, absentee = Browser(instance), Browser(instance)
     assert (visitor.log_in(*ADMIN), absentee.log_in(*ADMIN)) == (302, 302)
     instance.stop()
 
-    instance = start(
-        project, env | {"DJANGO_SECRET_KEY": new, "DJANGO_SECRET_KEY_FALLBACKS": old}
-    )
+    instance = start(project, with_new | {"DJANGO_SECRET_KEY_FALLBACKS": old})
     visitor.instance = absentee.instance = instance
-    assert visitor.is_logged_in(), "the session ended with a fallback"
+    assert visitor.is_logged_in(), "the session ended in spite of the fallback"
     assert [instance.get(path).status for path in paths] == [200, 200]
     instance.stop()
 
-    instance = start(project, env | {"DJANGO_SECRET_KEY": new})
+    instance = start(project, with_new)
     visitor.instance = absentee.instance = instance
     assert not absentee.is_logged_in(), "the session outlived its key"
     assert [instance.get(path).status for path in paths] == [403, 403]
-    # Whoever came while both keys held was given a session under the new one.
+    # A visit during the fallback renewed the session under the new key.
     assert visitor.is_logged_in()
-    return "session, signed link and reset token live with the fallback, and end without it"
+    kept = "session, signed link and reset token live with the fallback"
+    return f"{kept}, and end without it"
 
 
 def drill(
@@ -136,53 +133,42 @@ def drill(
     worker.wait(30)
 
     for name, secret in secrets.items():
-        assert not [page for page in pages if secret in page], (
-            f"{name} is on a page, in a header or in a title"
-        )
+        leaks = [page for page in pages if secret in page]
+        assert not leaks, f"{name} is on a page, in a header or in a title"
     secrets |= {"the administrator's password": ADMIN[1], **browser.cookies}
     lines = instance.process.log.splitlines() + worker.log.splitlines()
     for name, secret in secrets.items():
         assert not [line for line in lines if secret in line], f"{name} is in the log"
-    return f"{len(secrets)} secrets looked for in {len(lines)} lines at DEBUG and {len(pages)} pages and titles: none"
+    places = f"{len(lines)} lines at DEBUG and {len(pages)} pages and titles"
+    return f"{len(secrets)} secrets looked for in {places}: none"
 
 
 def visit(instance, secrets: dict[str, str]) -> list[str]:
-    """What a browser, a program and somebody who guesses are answered."""
+    """Return the answers to a browser, an API client and an attacker."""
     browser = Browser(instance)
-    query, guess = secrets["the query string"], secrets["a guess"]
+    query = f"token={secrets['the query string']}"
+    bearer = f"Bearer {secrets['the access token']}"
+    guess = {"username": "root", "password": secrets["a guess"]}
+    broken_form = guess | {"csrfmiddlewaretoken": "x"}
     answers = [
-        *(
-            browser.get(path)
-            for path in (
-                "/",
-                f"/missing/?token={query}",
-                f"/drill/error/?token={query}",
-                "/api/docs/",
-            )
-        ),
-        *(
-            browser.get(path)
-            for path in (f"/drill/row/?token={query}", f"//evil.test/?token={query}")
-        ),
-        browser.get(f"/?token={query}", Host="evil.test"),
-        browser.get(
-            "/api/v1/users/me/", Authorization=f"Bearer {secrets['the access token']}"
-        ),
-        browser.submit("/admin/login/", username="root", password=guess),
-        browser.submit(
-            f"/admin/login/?next=/?token={query}",
-            username="root",
-            password=guess,
-            csrfmiddlewaretoken="x",
-        ),
+        browser.get("/"),
+        browser.get(f"/missing/?{query}"),
+        browser.get(f"/drill/error/?{query}"),
+        browser.get("/api/docs/"),
+        browser.get(f"/drill/row/?{query}"),
+        browser.get(f"//evil.test/?{query}"),
+        browser.get(f"/?{query}", Host="evil.test"),
+        browser.get("/api/v1/users/me/", Authorization=bearer),
+        browser.submit("/admin/login/", **guess),
+        browser.submit(f"/admin/login/?next=/?{query}", **broken_form),
     ]
     assert {answer.status for answer in answers} >= {200, 400, 401, 403, 404, 500}
-    # The page that sent the query string may send it back.
-    return [page(answer).replace(f"token={query}", "") for answer in answers]
+    # An answer may repeat the query string of its own request.
+    return [page(answer).replace(query, "") for answer in answers]
 
 
 def visit_without(service, instance) -> list[str]:
-    """What is answered while a server is away."""
+    """Return the answers while a server is down."""
     service.stop()
     try:
         return [
@@ -198,8 +184,6 @@ def page(answer) -> str:
 
 
 def read_titles(pid: int) -> list[str]:
-    """The command lines of a process and of all that it has started, as `ps` shows them to everybody."""
-    return [
-        Path(f"/proc/{process}/cmdline").read_text()
-        for process in (pid, *descendants(pid))
-    ]
+    """Return the command lines of a process and its descendants, as `ps` shows them."""
+    processes = (pid, *descendants(pid))
+    return [Path(f"/proc/{process}/cmdline").read_text() for process in processes]

@@ -1,7 +1,8 @@
-"""Tasks: a worker is killed in the middle of one and the broker is restarted under the next worker.
+"""Tasks: a worker is killed during a task, and the broker restarts under the next one.
 
-No task is lost, and none counts as done that was not; some run twice, as the documentation says. A worker that is
-stopped among its tasks ends within 40 s: Celery may wait 30 s for a result that it does not read any more.
+No task is lost, and no unfinished task is marked as done. Some tasks run twice, as the
+documentation says. A worker that stops during tasks ends within 40 s: Celery may wait
+30 s for a result that it no longer reads.
 """
 
 import os
@@ -17,13 +18,20 @@ TASKS = 12
 CREATE = """
 from apps.users.models import User
 for number in range({count}):
-    User.objects.create(username="{prefix}" + str(number), email="{prefix}" + str(number) + "@shop.test")
+    name = "{prefix}" + str(number)
+    User.objects.create(username=name, email=name + "@shop.test")
 """
 DONE = """
 from django_tasks_db.models import DBTaskResult
 from apps.users.models import User
 pks = [task.args_kwargs["args"][0] for task in DBTaskResult.objects.successful()]
-print(*User.objects.filter(pk__in=pks, username__startswith="{prefix}").values_list("email", flat=True))
+users = User.objects.filter(pk__in=pks, username__startswith="{prefix}")
+print(*users.values_list("email", flat=True))
+"""
+ENQUEUE = """
+from apps.users.tasks import send_welcome_mail
+for _ in range(2000):
+    send_welcome_mail.delay(0)
 """
 
 
@@ -32,25 +40,13 @@ def test_no_task_in_the_database_is_lost(
     project, env, start_worker, database, tmp_path, report
 ):
     def done() -> set[str]:
-        return set(
-            project.manage(
-                "shell", "--no-imports", "-c", DONE.format(prefix="db-"), env=env
-            ).stdout.split()
-        )
+        script = DONE.format(prefix="db-")
+        output = project.manage("shell", "--no-imports", "-c", script, env=env).stdout
+        return set(output.split())
 
     with Mailbox(tmp_path / "mail") as mailbox:
-        report(
-            drill(
-                project,
-                env,
-                start_worker,
-                mailbox,
-                database,
-                "db-",
-                "--lost-after=4",
-                done=done,
-            )
-        )
+        parts = (project, env, start_worker, mailbox, database, "db-")
+        report(drill(*parts, "--lost-after=4", done=done))
         wait_until(lambda: len(done()) == TASKS, 30, "all to be marked as done")
 
 
@@ -58,25 +54,16 @@ def test_no_task_in_the_database_is_lost(
 def test_no_task_in_redis_is_lost(
     project, env, start_worker, tmp_path, break_promise, report
 ):
-    # Kombu waits for an hour before it takes a worker for dead, and looks for such every 100 s.
-    impatience = (
-        '"socket_timeout": 2, "visibility_timeout": 4, "unacked_restore_throttle": 1'
-    )
-    impatient = break_promise("config/celery.py", '"socket_timeout": 2', impatience)
+    # By default Kombu restores lost tasks after an hour, and checks every 100 s.
+    timeout = '"socket_timeout": 2'
+    soon = f'{timeout}, "visibility_timeout": 4, "unacked_restore_throttle": 1'
+    impatient = break_promise("config/celery.py", timeout, soon)
     with (
         Mailbox(tmp_path / "mail") as mailbox,
         Redis(tmp_path / "broker", keeps=True) as broker,
     ):
-        report(
-            drill(
-                impatient,
-                env | {"CELERY_BROKER_URL": broker.url},
-                start_worker,
-                mailbox,
-                broker,
-                "redis-",
-            )
-        )
+        env = env | {"CELERY_BROKER_URL": broker.url}
+        report(drill(impatient, env, start_worker, mailbox, broker, "redis-"))
 
 
 @only_wsgi
@@ -84,17 +71,9 @@ def test_no_task_in_rabbitmq_is_lost(
     project, env, start_worker, tmp_path, services, report
 ):
     broker = services.rabbitmq
+    env = env | {"CELERY_BROKER_URL": broker.url}
     with Mailbox(tmp_path / "mail") as mailbox:
-        report(
-            drill(
-                project,
-                env | {"CELERY_BROKER_URL": broker.url},
-                start_worker,
-                mailbox,
-                broker,
-                "rabbit-",
-            )
-        )
+        report(drill(project, env, start_worker, mailbox, broker, "rabbit-"))
 
 
 @only_wsgi
@@ -105,19 +84,12 @@ def test_tasks_that_are_acknowledged_too_early_are_noticed(
         "config/celery.py", "task_acks_late=True", "task_acks_late=False"
     )
     broker = services.rabbitmq
+    env = env | {"CELERY_BROKER_URL": broker.url}
     with (
         Mailbox(tmp_path / "mail") as mailbox,
         pytest.raises(AssertionError, match="lost"),
     ):
-        drill(
-            broken,
-            env | {"CELERY_BROKER_URL": broker.url},
-            start_worker,
-            mailbox,
-            broker,
-            "early-",
-            limit=20,
-        )
+        drill(broken, env, start_worker, mailbox, broker, "early-", limit=20)
 
 
 @only_wsgi
@@ -125,16 +97,14 @@ def test_worker_that_is_stopped_among_its_tasks_ends(
     project, env, start_worker, tmp_path, report
 ):
     with Redis(tmp_path / "broker") as broker:
-        slowest = stop_among_tasks(
-            project, env | {"CELERY_BROKER_URL": broker.url}, start_worker, stops=4
-        )
+        env = env | {"CELERY_BROKER_URL": broker.url}
+        slowest = stop_among_tasks(project, env, start_worker, stops=4)
     report(f"celery, stopped among its tasks: ends within {slowest:.0f} s")
 
 
 def stop_among_tasks(project, env: dict[str, str], start_worker, stops: int) -> float:
-    """The seconds that the slowest of some stops took, each while tasks begin and end all the time."""
-    enqueue = "from apps.users.tasks import send_welcome_mail as t\nfor _ in range(2000): t.delay(0)"
-    project.manage("shell", "--no-imports", "-c", enqueue, env=env)
+    """Stop a worker several times during tasks; return the seconds of the slowest."""
+    project.manage("shell", "--no-imports", "-c", ENQUEUE, env=env)
     slowest = 0.0
     for _ in range(stops):
         worker = start_worker(project, env, "--concurrency=8")
@@ -167,22 +137,17 @@ def drill(
     env = env | {"EMAIL_URL": f"smtp://127.0.0.1:{mailbox.port}"}
     expected = {f"{prefix}{number}@shop.test" for number in range(TASKS)}
     mailbox.hold()
-    project.manage(
-        "shell",
-        "--no-imports",
-        "-c",
-        CREATE.format(prefix=prefix, count=TASKS),
-        env=env,
-    )
+    create = CREATE.format(prefix=prefix, count=TASKS)
+    project.manage("shell", "--no-imports", "-c", create, env=env)
 
     killed = start_worker(project, env, *options)
-    killed.wait_for(mailbox.arrived.is_set, 30, "a task to be under way")
+    killed.wait_for(mailbox.arrived.is_set, 30, "a task to run")
     os.killpg(killed.pid, signal.SIGKILL)
-    assert not done(), "a task is marked as done whose mail was never taken"
+    assert not done(), "a task without a delivered mail is marked as done"
 
     mailbox.hold()
     worker = start_worker(project, env, *options)
-    worker.wait_for(mailbox.arrived.is_set, 30, "the next task to be under way")
+    worker.wait_for(mailbox.arrived.is_set, 30, "the next task to run")
     broker.restart()
     mailbox.release()
 
@@ -194,4 +159,5 @@ def drill(
     except TimeoutError:
         raise AssertionError(f"lost: {expected - arrived()}\n{worker.log}") from None
     twice = sum(message["To"] in expected for message in mailbox.messages) - TASKS
-    return f"{project.answers['task_queue']} in {type(broker).__name__}: {TASKS} of {TASKS} done, {twice} of them twice"
+    queue = f"{project.answers['task_queue']} in {type(broker).__name__}"
+    return f"{queue}: {TASKS} of {TASKS} done, {twice} of them twice"

@@ -1,7 +1,8 @@
-"""Uploads: bodies of 5 GiB, bodies and heads without an end, slow clients, images that would burst, behind both proxies.
+"""Uploads: huge or endless bodies and heads, slow clients, image bombs; both proxies.
 
-Each is refused with 4xx or closed, by the proxy's own file; meanwhile others are served, and the memory of the instance
-stays what it was. What nobody would refuse arrives whole.
+The configuration of the proxy refuses each with a 4xx or closes the connection.
+Meanwhile other clients are served, and the instance's memory stays the same. Legitimate
+bodies arrive complete.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from typing import Self
 
 import pytest
@@ -25,12 +26,13 @@ from tests.drill import both_interfaces, only_asgi, only_wsgi
 from tests.drill.instances import PUBLIC, client
 from tests.services import Caddy, Nginx, Proxy
 
-GROWTH_MIB = 150  # a body of 25 MiB is spooled to disk, a head is at most 64 KiB
+GROWTH_MIB = 150  # a body of 25 MiB is spooled to disk, a head has at most 64 KiB
 LARGEST = 25 * 1024 * 1024  # bytes of a body
-SLOW_S = 30  # within which a client that is slow is told so
-PATIENCE_S = 2  # of others
-ATTACKERS = 5  # of each kind: those with a body are more than an instance of two workers has threads
-SENDERS = 100  # bodies that nginx takes from one address at a time
+SLOW_S = 30  # until a slow client gets an answer
+PATIENCE_S = 2  # of other clients
+# Of each kind. Those with a body are more than the threads of two workers.
+ATTACKERS = 5
+SENDERS = 100  # bodies that nginx accepts from one address at a time
 CLOSED = 0  # without an answer
 
 
@@ -45,15 +47,12 @@ def test_uploads_are_bounded(project, env, start, report, tmp_path):
 
 
 @only_wsgi
-def test_bodies_that_are_handed_on_as_they_come_are_noticed(
+def test_bodies_that_are_not_buffered_are_noticed(
     project, env, start, break_promise, tmp_path
 ):
     break_promise("deploy/caddy/Caddyfile", "request_buffers 1MiB", "")
-    broken = break_promise(
-        "deploy/nginx/default.conf",
-        "proxy_request_buffering on",
-        "proxy_request_buffering off",
-    )
+    old, new = "proxy_request_buffering on", "proxy_request_buffering off"
+    broken = break_promise("deploy/nginx/default.conf", old, new)
     instance = start(project, env)
     for proxy in (Caddy, Nginx):
         with (
@@ -67,24 +66,16 @@ def test_bodies_that_are_handed_on_as_they_come_are_noticed(
 def test_heads_and_bodies_without_a_limit_are_noticed(
     project, env, start, break_promise, tmp_path
 ):
-    break_promise(
-        "deploy/caddy/Caddyfile", "max_header_size 32KiB", "max_header_size 1GiB"
-    )
-    break_promise(
-        "deploy/nginx/default.conf", "client_body_timeout 20s", "client_body_timeout 1s"
-    )
-    broken = break_promise(
-        "deploy/nginx/default.conf",
-        "client_max_body_size 25m",
-        "client_max_body_size 0",
-    )
+    caddy, nginx = "deploy/caddy/Caddyfile", "deploy/nginx/default.conf"
+    break_promise(caddy, "max_header_size 32KiB", "max_header_size 1GiB")
+    break_promise(nginx, "client_body_timeout 20s", "client_body_timeout 1s")
+    broken = break_promise(nginx, "client_max_body_size 25m", "client_max_body_size 0")
     instance = start(project, env)
     for proxy, attack in ((Caddy, "headers?"), (Nginx, "endless chunks")):
+        problem = f"{attack} through {proxy.__name__}: status"
         with (
             proxy(tmp_path / proxy.__name__, broken.path, instance.port) as running,
-            pytest.raises(
-                AssertionError, match=f"{attack} through {proxy.__name__}: status"
-            ),
+            pytest.raises(AssertionError, match=problem),
         ):
             drill_fast(instance, running)
 
@@ -96,12 +87,10 @@ def test_slow_clients_that_are_told_too_late_are_noticed(
     monkeypatch.setattr("tests.drill.test_uploads.SLOW_S", 2)
     instance = start(project, env)
     for proxy in (Caddy, Nginx):
+        problem = f"stalled body through {proxy.__name__}: status None"
         with (
             proxy(tmp_path / proxy.__name__, project.path, instance.port) as running,
-            pytest.raises(
-                AssertionError,
-                match=f"stalled body through {proxy.__name__}: status None",
-            ),
+            pytest.raises(AssertionError, match=problem),
         ):
             drill_slow(instance, running)
 
@@ -127,20 +116,19 @@ def drill(instance, *proxies: Proxy) -> str:
     slow, others = drill_slow(instance, *proxies)
     grown = instance.memory_mib() - before
     assert grown < GROWTH_MIB, f"{grown:.0f} MiB more than before"
+    found = " ".join(map(str, sorted(set(statuses))))
     told = f"slow clients told within {slow:.0f} s, others served within {others:.1f} s"
-    return f"{len(statuses)} attacks get {' '.join(map(str, sorted(set(statuses))))}; {told}; {grown:+.0f} MiB"
+    return f"{len(statuses)} attacks get {found}; {told}; {grown:+.0f} MiB"
 
 
 def drill_directly(instance) -> list[int]:
-    """What the application promises of itself: a body is refused by its length, or for want of one."""
-    connect = lambda: socket.create_connection(("127.0.0.1", instance.port), timeout=5)  # noqa: E731
+    """Check the application itself: it refuses a body that is too long or unlimited."""
+    address = ("127.0.0.1", instance.port)
+    connect = partial(socket.create_connection, address, timeout=5)
+    chunks = [post(b"Transfer-Encoding: chunked"), b"5\r\nhello\r\n0\r\n\r\n"]
     seen = []
     for name, pieces, refusal in (
-        (
-            "a few chunks",
-            [post(b"Transfer-Encoding: chunked"), b"5\r\nhello\r\n0\r\n\r\n"],
-            411,
-        ),
+        ("a few chunks", chunks, 411),
         ("endless chunks", endless_chunks(), 411),
         ("5 GiB declared", declared(b"/drill/received/"), 413),
     ):
@@ -151,14 +139,13 @@ def drill_directly(instance) -> list[int]:
 
 
 def drill_whole(proxy: Proxy) -> None:
-    """A body arrives whole, or not at all."""
+    """Check that a body arrives complete or not at all."""
     for size in (2_000, 2_000_000, LARGEST):
         connection = client(proxy.port, tls=True)
         connection.request("POST", "/drill/received/", bytes(size), PUBLIC)
         received = json.loads(connection.getresponse().read())["bytes"]
-        assert received == size, (
-            f"of {size} bytes through {proxy.name} there arrive {received}"
-        )
+        arrived = f"{received} of {size} bytes arrive through {proxy.name}"
+        assert received == size, arrived
         connection.close()
     head = post(b"Content-Length: %d" % (LARGEST + 1), path=b"/drill/received/")
     status = send(proxy.connect, [head, bytes(LARGEST + 1)])
@@ -166,7 +153,7 @@ def drill_whole(proxy: Proxy) -> None:
 
 
 def drill_fast(instance, proxy: Proxy) -> list[int]:
-    """What arrives as fast as it can; the statuses."""
+    """Send all fast attacks; return the statuses."""
     seen = []
     for attack, pieces, statuses in attacks():
         name = f"{attack} through {proxy.name}"
@@ -178,19 +165,23 @@ def drill_fast(instance, proxy: Proxy) -> list[int]:
         assert grown < GROWTH_MIB, f"{name}: {grown:.0f} MiB more than before"
         seen.append(status)
     if isinstance(proxy, Nginx):
-        # It sets no limit to the time that a body may take, but one to how many there are.
+        # nginx does not limit the time of a body, but the number of open bodies.
+        head, _ = SLOW["dripping body"]
         with ExitStack() as stack:
             for _ in range(SENDERS):
-                stack.enter_context(proxy.connect()).sendall(SLOW["dripping body"][0])
-            seen.append(send(proxy.connect, [SLOW["dripping body"][0]]))
-            assert seen[-1] == 429, (
-                f"body {SENDERS + 1} of one address: status {seen[-1]}"
-            )
+                stack.enter_context(proxy.connect()).sendall(head)
+            status = send(proxy.connect, [head])
+            assert status == 429, f"body {SENDERS + 1} of one address: status {status}"
+            seen.append(status)
     return seen
 
 
 def drill_slow(instance, *proxies: Proxy) -> tuple[float, float]:
-    """Slow clients of every kind at every proxy: the seconds until they are told, and those that others had to wait."""
+    """Send all slow attacks to all proxies at once.
+
+    Return the seconds until the last slow client has an answer, and the longest wait of
+    other clients.
+    """
     kinds = [
         (proxy, name) for proxy in proxies for name in SLOW for _ in range(ATTACKERS)
     ]
@@ -212,32 +203,25 @@ def drill_slow(instance, *proxies: Proxy) -> tuple[float, float]:
         )
         over.set()
         ends = [attacker.result() for attacker in attackers]
+    refusals = (CLOSED, *range(400, 500))
     for (proxy, name), (status, seconds) in zip(kinds, ends, strict=True):
-        is_right = (
-            status is None
-            if is_held(proxy, name)
-            else status == CLOSED or status in range(400, 500)
-        )
-        assert is_right, (
-            f"{name} through {proxy.name}: status {status} after {seconds:.0f} s"
-        )
-    assert "/drill/body/" not in instance.process.log, (
-        "a slow body has reached the application"
-    )
-    return max(seconds for status, seconds in ends if status is not None), max(
-        others.longest for others in watchers
-    )
+        found = f"{name} through {proxy.name}: status {status} after {seconds:.0f} s"
+        assert status in ((None,) if is_held(proxy, name) else refusals), found
+    is_reached = "/drill/body/" in instance.process.log
+    assert not is_reached, "a slow body has reached the application"
+    slowest = max(seconds for status, seconds in ends if status is not None)
+    return slowest, max(others.longest for others in watchers)
 
 
 def is_held(proxy: Proxy, name: str) -> bool:
-    """Tell whether the proxy never ends such a client, and only keeps it away from the application."""
+    """Tell whether the proxy keeps such a client waiting and never answers it."""
     return isinstance(proxy, Nginx) and name == "dripping body"
 
 
 class Others:
-    """A client like any other, which asks all the time and keeps the longest that it had to wait, in seconds.
+    """A normal client, which sends requests all the time and records its longest wait.
 
-    When that is too long the attack may end: the event is set.
+    If a wait is too long, it sets the event that ends the attack.
     """
 
     def __init__(
@@ -258,9 +242,8 @@ class Others:
     def __exit__(self, *error: object) -> None:
         self.over.set()
         self.thread.join()
-        assert not self.problem, (
-            f"{self.name}: others wait for an answer: {self.problem!r}"
-        )
+        problem = f"{self.name}: others wait for an answer: {self.problem!r}"
+        assert not self.problem, problem
 
     def ask(self) -> None:
         while not self.over.is_set() and not self.problem:
@@ -300,101 +283,70 @@ def declared(path: bytes) -> list[bytes]:
 
 
 def endless_chunks() -> list[bytes]:
-    return [
-        post(b"Transfer-Encoding: chunked"),
-        *[b"%x\r\n%s\r\n" % (len(MEGABYTE), MEGABYTE)] * 64,
-    ]
+    chunk = b"%x\r\n%s\r\n" % (len(MEGABYTE), MEGABYTE)
+    return [post(b"Transfer-Encoding: chunked"), *[chunk] * 64]
+
+
+def form(body: bytes, *headers: bytes) -> list[bytes]:
+    content_type = b"Content-Type: multipart/form-data; boundary=b"
+    length = b"Content-Length: %d" % len(body)
+    return [post(content_type, *headers, length), body]
 
 
 @cache
 def attacks() -> list[tuple[str, Iterable[bytes], tuple[int, ...]]]:
-    """Names, what is sent piece by piece until the answer is there, and the statuses that are right."""
-    too_large_a_head = (
-        400,
-        414,
-        431,
-    )  # nginx has its own status for each, and shows 400 for most
-    paths = (b"/drill/upload/", b"/health/live/", b"/static/admin/css/base.css")
+    """Return names, the pieces to send, and the expected statuses."""
+    # nginx has its own status for each, and shows 400 for most.
+    too_large_head = (400, 414, 431)
+    get = b"GET / HTTP/1.1\r\n"
+    lines = [get, b"X-Test: a\r\n" * 5000, b"\r\n"]
+    header = [get + b"X-Test: ", *[b"a" * 65536] * 160, b"\r\n\r\n"]
+    headers = [get, *[b"X-Test: aaaaaaaa\r\n" * 4000] * 160]
+    line = [b"GET /", *[b"a" * 65536] * 160]
     bomb = gzip.compress(multipart(bytes(200 * 1024 * 1024)), 1)
-    form = b"Content-Type: multipart/form-data; boundary=b"
-    images = {
-        "PNG of 4 gigapixels": png(65_000, 65_000),
-        "PNG of 2 GiB": png(30_000, 24_000),
-    }
     return [
         ("endless chunks", endless_chunks(), (411, 413)),
         *(
-            (f"5 GiB declared for {path.decode()}", declared(path), (413,))
-            for path in paths
-        ),
-        (
-            "huge header",
-            [b"GET / HTTP/1.1\r\nX-Test: ", *[b"a" * 65536] * 160, b"\r\n\r\n"],
-            too_large_a_head,
-        ),
-        (
-            "thousands of headers",
-            [b"GET / HTTP/1.1\r\n", b"X-Test: a\r\n" * 5000, b"\r\n"],
-            too_large_a_head,
-        ),
-        (
-            "endless headers",
-            [b"GET / HTTP/1.1\r\n", *[b"X-Test: aaaaaaaa\r\n" * 4000] * 160],
-            too_large_a_head,
-        ),
-        ("endless line", [b"GET /", *[b"a" * 65536] * 160], too_large_a_head),
-        *(
-            (
-                name,
-                [
-                    post(form, b"Content-Length: %d" % len(multipart(image))),
-                    multipart(image),
-                ],
-                (400,),
+            (f"5 GiB declared for {path}", declared(path.encode()), (413,))
+            for path in (
+                "/drill/upload/",
+                "/health/live/",
+                "/static/admin/css/base.css",
             )
-            for name, image in images.items()
         ),
-        (
-            "gzip bomb",
-            [
-                post(
-                    form, b"Content-Encoding: gzip", b"Content-Length: %d" % len(bomb)
-                ),
-                bomb,
-            ],
-            (400, 415),
-        ),
+        ("huge header", header, too_large_head),
+        ("thousands of headers", lines, too_large_head),
+        ("endless headers", headers, too_large_head),
+        ("endless line", line, too_large_head),
+        ("PNG of 4 gigapixels", form(multipart(png(65_000, 65_000))), (400,)),
+        ("PNG of 2 GiB", form(multipart(png(30_000, 24_000))), (400,)),
+        ("gzip bomb", form(bomb, b"Content-Encoding: gzip"), (400, 415)),
     ]
 
 
 def png(width: int, height: int) -> bytes:
-    """An image of one colour, in a few hundred kilobytes at most, that takes 3 bytes for each pixel in memory."""
+    """Return a small image that takes 3 bytes per pixel in memory."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data))
-            + kind
-            + data
-            + struct.pack(">I", zlib.crc32(kind + data))
-        )
+        length, checksum = len(data), zlib.crc32(kind + data)
+        return struct.pack(">I", length) + kind + data + struct.pack(">I", checksum)
 
-    pixels = zlib.compress(bytes(50 * 1024 * 1024), 1)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", pixels)
-        + chunk(b"IEND", b"")
-    )
+    pixels = zlib.compress(bytes(50 * 1024 * 1024), 1)
+    chunks = [chunk(b"IHDR", header), chunk(b"IDAT", pixels), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def multipart(content: bytes) -> bytes:
-    head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
+    head = (
+        b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n'
+        b"Content-Type: image/png\r\n\r\n"
+    )
     return head + content + b"\r\n--b--\r\n"
 
 
 def send(connect: Callable[[], socket.socket], pieces: Iterable[bytes]) -> int:
-    """The status of the answer to what is sent; 0 without an answer."""
+    """Send pieces until there is an answer; return its status, or 0 without one."""
     with connect() as connection:
         for piece in pieces:
             if (status := listen(connection, 0)) is not None:
@@ -411,7 +363,7 @@ def drip(
     drop: bytes,
     over: threading.Event,
 ) -> tuple[int | None, float]:
-    """The status that a slow client gets (None for nothing at all), and after how many seconds."""
+    """Send slowly; return the status (or None), and the seconds until it came."""
     began = time.monotonic()
     with connect() as connection:
         connection.sendall(start)
@@ -424,7 +376,7 @@ def drip(
 
 
 def listen(connection: socket.socket, seconds: float) -> int | None:
-    """The status that comes within so many seconds, 0 at the end of the connection; None for nothing yet."""
+    """Return the status that comes in this time; 0 for a closed connection, or None."""
     connection.settimeout(seconds)
     try:
         line = connection.recv(4096)

@@ -1,4 +1,4 @@
-"""Views as a team adds them to its project; the drills copy this file into the projects that they bake."""
+"""Views as a team adds them; the drills copy this file into their projects."""
 
 import asyncio
 import logging
@@ -19,36 +19,31 @@ logger = logging.getLogger(__name__)
 
 
 def ping(request: HttpRequest) -> HttpResponse:
-    """Neither database nor cache."""
+    """Use neither the database nor the cache."""
     return JsonResponse({"pid": os.getpid()})
 
 
 def row(request: HttpRequest) -> HttpResponse:
-    """One row from the database."""
-    return JsonResponse(
-        {"model": ContentType.objects.order_by("pk").values_list("model", flat=True)[0]}
-    )
+    """Read one row from the database."""
+    models = ContentType.objects.order_by("pk").values_list("model", flat=True)
+    return JsonResponse({"model": models[0]})
 
 
 async def row_async(request: HttpRequest) -> HttpResponse:
-    """The same, from a view that is a coroutine."""
-    first = (
-        await ContentType.objects.order_by("pk")
-        .values_list("model", flat=True)
-        .afirst()
-    )
-    return JsonResponse({"model": first})
+    """Read one row from the database in a coroutine."""
+    models = ContentType.objects.order_by("pk").values_list("model", flat=True)
+    return JsonResponse({"model": await models.afirst()})
 
 
 def slow(request: HttpRequest, seconds: int) -> HttpResponse:
-    """A request that takes its time, in the thread that serves it."""
+    """Sleep in the thread that serves the request."""
     logger.info("a slow request begins")
     time.sleep(seconds)
     return JsonResponse({"slept": seconds})
 
 
 async def slow_async(request: HttpRequest, seconds: int) -> HttpResponse:
-    """A request that takes its time, as a coroutine."""
+    """Sleep in a coroutine."""
     logger.info("a slow request begins")
     await asyncio.sleep(seconds)
     return JsonResponse({"slept": seconds})
@@ -56,41 +51,40 @@ async def slow_async(request: HttpRequest, seconds: int) -> HttpResponse:
 
 @csrf_exempt
 def body(request: HttpRequest) -> HttpResponse:
-    """A body of any kind, read whole."""
+    """Read a body of any type at once."""
     return JsonResponse({"bytes": len(request.body)})
 
 
 @csrf_exempt
 def received(request: HttpRequest) -> HttpResponse:
-    """A body of any size, read piece by piece."""
-    return JsonResponse(
-        {"bytes": sum(len(piece) for piece in iter(lambda: request.read(65536), b""))}
-    )
+    """Read a body of any size in pieces."""
+    pieces = iter(lambda: request.read(65536), b"")
+    return JsonResponse({"bytes": sum(len(piece) for piece in pieces)})
 
 
 @csrf_exempt
 def heard(request: HttpRequest) -> HttpResponse:
-    """The headers that have come this far."""
+    """Return the headers that arrive."""
     return JsonResponse(dict(request.headers))
 
 
 def error(request: HttpRequest) -> HttpResponse:
-    """An error that nobody has foreseen."""
+    """Raise an unexpected error."""
     raise RuntimeError("drilled")
 
 
 async def error_async(request: HttpRequest) -> HttpResponse:
-    """The same, in a coroutine."""
+    """Raise an unexpected error in a coroutine."""
     raise RuntimeError("drilled")
 
 
 def forbidden(request: HttpRequest) -> HttpResponse:
-    """What this user may not see."""
+    """Refuse a user."""
     raise PermissionDenied
 
 
 def suspicious(request: HttpRequest) -> HttpResponse:
-    """What nobody would ask for."""
+    """Refuse a suspicious request."""
     raise SuspiciousOperation("drilled")
 
 
@@ -100,13 +94,13 @@ class Upload(forms.Form):
 
 @csrf_exempt
 def upload(request: HttpRequest) -> HttpResponse:
-    """A form with an image, checked the way that forms check it."""
+    """Validate a form with an image."""
     form = Upload(request.POST, request.FILES)
     return JsonResponse({"errors": form.errors}, status=200 if form.is_valid() else 400)
 
 
 def link(request: HttpRequest, signed: str) -> HttpResponse:
-    """A link that was signed by an earlier release, or by another instance."""
+    """Check a link that an earlier release or another instance signed."""
     try:
         return JsonResponse({"user": signing.loads(signed, salt="drill", max_age=3600)})
     except signing.BadSignature:
@@ -114,11 +108,10 @@ def link(request: HttpRequest, signed: str) -> HttpResponse:
 
 
 def reset(request: HttpRequest, username: str, token: str) -> HttpResponse:
-    """What a mail about a forgotten password leads to."""
+    """Check the token of a link to reset a password."""
     user = get_user_model().objects.get(username=username)
-    return JsonResponse(
-        {}, status=200 if default_token_generator.check_token(user, token) else 403
-    )
+    is_valid = default_token_generator.check_token(user, token)
+    return JsonResponse({}, status=200 if is_valid else 403)
 
 
 urlpatterns = [

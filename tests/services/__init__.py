@@ -1,4 +1,4 @@
-"""Real servers on loopback that tests start, use and break: each a context manager over its own folder and free port."""
+"""Real servers on loopback, as context managers with their own folder and free port."""
 
 from tests.services.azure import Azure
 from tests.services.blackhole import BlackHole

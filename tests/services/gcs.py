@@ -1,4 +1,4 @@
-"""Google Cloud Storage as an emulator serves it: buckets over HTTP, gone with the server."""
+"""Google Cloud Storage: an emulator with buckets over HTTP, kept in memory."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from tests.services.tokens import TokenServer
 
 
 class GCS(Server):
-    """gcp-storage-emulator; it accepts any credentials and looks at no signature."""
+    """gcp-storage-emulator; it accepts any credentials and checks no signature."""
 
     bucket = "uploads"
 
@@ -22,7 +22,7 @@ class GCS(Server):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What leads Google's client to the emulator, with the key of a service account."""
+        """Return the variables with which Google's client uses the emulator."""
         return {
             "STORAGE_EMULATOR_HOST": f"http://{HOST}:{self.port}",
             "GOOGLE_APPLICATION_CREDENTIALS": str(self.account),
@@ -30,16 +30,8 @@ class GCS(Server):
 
     def command(self) -> list[str | Path]:
         find_package("gcp_storage_emulator", "gcp-storage-emulator")
-        options = [
-            "--host",
-            HOST,
-            "--port",
-            str(self.port),
-            "--default-bucket",
-            self.bucket,
-            "--in-memory",
-            "--quiet",
-        ]
+        options = ["--host", HOST, "--port", str(self.port), "--in-memory", "--quiet"]
+        options += ["--default-bucket", self.bucket]
         return [sys.executable, "-m", "gcp_storage_emulator", "start", *options]
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""memcached, the cache that keeps no promise at all."""
+"""memcached, a cache without persistence."""
 
 import signal
 from pathlib import Path
@@ -10,25 +10,16 @@ from tests.services.service import Server
 class Memcached(Server):
     """memcached over TCP."""
 
-    stop_signal = (
-        signal.SIGKILL
-    )  # there is nothing to save, and asked politely it takes 1 s
+    stop_signal = signal.SIGKILL  # nothing to save, and SIGTERM takes 1 s
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.user = unprivileged_user("memcache")  # it refuses to run as root
+        self.user = unprivileged_user("memcache")  # memcached refuses to run as root
 
     @property
     def location(self) -> str:
         return f"{HOST}:{self.port}"
 
     def command(self) -> list[str | Path]:
-        return [
-            find_program("memcached", "memcached"),
-            "-l",
-            HOST,
-            "-p",
-            str(self.port),
-            "-U",
-            "0",
-        ]
+        program = find_program("memcached", "memcached")
+        return [program, "-l", HOST, "-p", str(self.port), "-U", "0"]

@@ -1,4 +1,4 @@
-"""MariaDB from apt, spoken to with its own client: the tests need no Python driver for it."""
+"""MariaDB from apt, with its own client: the tests need no Python driver."""
 
 from pathlib import Path
 
@@ -25,7 +25,8 @@ class MariaDB(DatabaseServer):
             f"--datadir={self.data}",
             f"--bind-address={HOST}",
             f"--port={self.port}",
-            "--socket=mariadb.sock",  # relative to the data: a socket's path may have 107 bytes, pytest's have more
+            # Relative to the data: a socket's path is limited to 107 bytes.
+            "--socket=mariadb.sock",
             "--pid-file=mariadb.pid",
             "--skip-name-resolve",
             "--character-set-server=utf8mb4",
@@ -36,15 +37,15 @@ class MariaDB(DatabaseServer):
     def install(self) -> None:
         program = find_program("mariadb-install-db", "mariadb-server")
         options = ["--no-defaults", f"--datadir={self.data}", "--skip-test-db"]
-        options += [
-            "--auth-root-authentication-method=normal"
-        ]  # root by (no) password, for whoever runs the tests
+        # Any user of this machine may connect as root, without a password.
+        options.append("--auth-root-authentication-method=normal")
         run([program, *options], cwd=self.home, **as_user(self.user))
 
     def set_up(self) -> None:
+        # Django's test runner makes databases with names like test_*.
         self.query(
             f"CREATE USER {self.role}@'{HOST}' IDENTIFIED BY '{self.password}';"
-            f"GRANT ALL ON `test\\_%`.* TO {self.role}@'{HOST}';"  # where Django's test runner makes its databases
+            f"GRANT ALL ON `test\\_%`.* TO {self.role}@'{HOST}';"
         )
 
     def ready(self) -> bool:
@@ -54,31 +55,16 @@ class MariaDB(DatabaseServer):
             return False
 
     def create_database(self) -> str:
-        """Return the URL of a new, empty database; its user may do all in it and in databases named test_*."""
+        """Return the URL of a new database; its user may also make test_* databases."""
         name = f"db{next(self._numbers)}"
-        self.query(
-            f"CREATE DATABASE {name}; GRANT ALL ON {name}.* TO {self.role}@'{HOST}'"
-        )
+        user = f"{self.role}@'{HOST}'"
+        self.query(f"CREATE DATABASE {name}; GRANT ALL ON {name}.* TO {user}")
         return f"mysql://{self.role}:{self.password}@{HOST}:{self.port}/{name}"
 
     def query(self, sql: str, database: str = "mysql") -> list[tuple[str, ...]]:
         """Run statements as root and return their rows, every value as text."""
         client = find_program("mariadb", "mariadb-client")
-        options = [
-            "--no-defaults",
-            "--protocol=tcp",
-            f"--host={HOST}",
-            f"--port={self.port}",
-            "--user=root",
-        ]
-        output = run(
-            [
-                client,
-                *options,
-                "--batch",
-                "--skip-column-names",
-                f"--execute={sql}",
-                database,
-            ]
-        )
+        options = ["--no-defaults", "--batch", "--skip-column-names", "--user=root"]
+        options += ["--protocol=tcp", f"--host={HOST}", f"--port={self.port}"]
+        output = run([client, *options, f"--execute={sql}", database])
         return [tuple(line.split("\t")) for line in output.splitlines()]

@@ -1,4 +1,4 @@
-"""nginx, the open-source one, with the project's own default.conf."""
+"""nginx, the open-source version, with the project's own default.conf."""
 
 import getpass
 import os
@@ -9,7 +9,7 @@ from tests.services.certificate import Certificate
 from tests.services.process import HOST, find_program, wait_until
 from tests.services.proxy import SITE, Proxy
 
-# What the image's own nginx.conf does, without its folders.
+# The image's own nginx.conf, with other folders.
 CONFIGURATION = """
 daemon off;
 worker_processes 1;
@@ -38,7 +38,7 @@ LISTEN = """
 
 
 class Nginx(Proxy):
-    """It asks nobody for health: whom it leaves out, it is told."""
+    """nginx does not check health: `take_out` marks an instance as down."""
 
     stop_signal = signal.SIGQUIT
 
@@ -50,24 +50,17 @@ class Nginx(Proxy):
             port=self.port,
             certificate=certificate,
         ).strip()
-        # Started by root its workers are nobody, who may not write into pytest's folders.
+        # As root, nginx runs workers as nobody, who may not write to pytest's folders.
         user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""
         (self.folder / "nginx.conf").write_text(
             CONFIGURATION.format(folder=self.folder, user=user)
         )
         self._configure(down=None)
-        return [
-            find_program("nginx", "nginx"),
-            "-p",
-            self.folder,
-            "-c",
-            "nginx.conf",
-            "-e",
-            "stderr",
-        ]
+        program = find_program("nginx", "nginx")
+        return [program, "-p", self.folder, "-c", "nginx.conf", "-e", "stderr"]
 
     def take_out(self, upstream: int | None) -> None:
-        """Mark one upstream as down (or none) and reload; return when the workers that did not know have ended."""
+        """Mark one upstream (or none) as down, reload, and wait for new workers."""
         assert self.process
         before = self._workers()
         self._configure(down=upstream)
@@ -79,26 +72,20 @@ class Nginx(Proxy):
         )
 
     def _configure(self, down: int | None) -> None:
-        """Write the project's file with these ports in the place of its own."""
+        """Write the project's file with the ports of the test."""
         servers = [
             f"server {HOST}:{port}{' down' if port == down else ''};"
             for port in self.upstreams
         ]
         text = (self.project / "deploy" / "nginx" / "default.conf").read_text()
-        for old, new in {
-            "server app:8000;": " ".join(servers),
-            "listen 80;": self._listen,
-        }.items():
-            assert text.count(old) == 1, (
-                f"default.conf has {old!r} {text.count(old)} times"
-            )
+        changes = {"server app:8000;": " ".join(servers), "listen 80;": self._listen}
+        for old, new in changes.items():
+            count = text.count(old)
+            assert count == 1, f"default.conf has {old!r} {count} times"
             text = text.replace(old, new)
         (self.folder / "default.conf").write_text(text)
 
     def _workers(self) -> set[str]:
         assert self.process
-        return set(
-            Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-            .read_text()
-            .split()
-        )
+        pid = self.process.pid
+        return set(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())

@@ -1,4 +1,4 @@
-"""A receiver for OTLP over HTTP, to see what a project measures and what it keeps to itself."""
+"""A receiver for OTLP over HTTP: it shows what a project exports and what not."""
 
 from pathlib import Path
 
@@ -19,7 +19,10 @@ MESSAGES = {
 
 
 class OTLPReceiver(Sink):
-    """An HTTP server whose `bodies` and `messages` hold what it was sent (https://opentelemetry.io/docs/specs/otlp/)."""
+    """An HTTP server that keeps all it receives, as `bodies` and as `messages`.
+
+    The protocol is described at https://opentelemetry.io/docs/specs/otlp/.
+    """
 
     content_type = "application/x-protobuf"
     answer = b""
@@ -43,7 +46,7 @@ class OTLPReceiver(Sink):
         self.messages.clear()
 
     def spans(self) -> list[tuple[dict, object, dict]]:
-        """Every span: the attributes of its resource, itself, its own attributes."""
+        """Return each span between its resource's attributes and its own."""
         return [
             (read(resource.resource.attributes), span, read(span.attributes))
             for message in list(self.messages)
@@ -53,7 +56,7 @@ class OTLPReceiver(Sink):
         ]
 
     def metrics(self) -> list[tuple[dict, object]]:
-        """Every metric of every export: the attributes of its resource, and itself."""
+        """Return each metric of each export, after its resource's attributes."""
         return [
             (read(resource.resource.attributes), metric)
             for message in list(self.messages)

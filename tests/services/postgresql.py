@@ -1,4 +1,4 @@
-"""PostgreSQL from a wheel: the version that production runs, without apt or Docker."""
+"""PostgreSQL from a wheel: the version of production, without apt or Docker."""
 
 import shutil
 import signal
@@ -9,20 +9,15 @@ import psycopg
 from tests.services.process import HOST, as_user, find_package, run
 from tests.services.service import DatabaseServer
 
-TRADED_FOR_SPEED = [
-    "fsync=off",
-    "full_page_writes=off",
-    "synchronous_commit=off",
-]  # a test's data need not last
+# The data of a test need not survive a crash.
+TRADED_FOR_SPEED = ["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
 
 
 class PostgreSQL(DatabaseServer):
-    """PostgreSQL 18 over TCP with passwords (scram-sha-256) and up to 100 connections."""
+    """PostgreSQL 18 over TCP, with passwords (scram-sha-256) and 100 connections."""
 
-    users = ("postgres",)  # it refuses to run as root
-    stop_signal = (
-        signal.SIGINT
-    )  # fast mode: ends the sessions instead of waiting for them
+    users = ("postgres",)  # PostgreSQL refuses to run as root
+    stop_signal = signal.SIGINT  # fast mode: end the sessions without waiting
     role = "project"
 
     def command(self) -> list[str | Path]:
@@ -44,23 +39,12 @@ class PostgreSQL(DatabaseServer):
         initdb = self._program("initdb")
         password_file = self.home / "password"
         password_file.write_text(self.password)
-        access = [
-            "--username=postgres",
-            f"--pwfile={password_file}",
-            "--auth=scram-sha-256",
-        ]
-        # The builtin locale: with plain C, UPPER() and so Django's icontains know ASCII letters only.
-        text = [
-            "--encoding=UTF8",
-            "--locale=C",
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-        ]
-        run(
-            [initdb, "-D", self.data, "--no-sync", *access, *text],
-            cwd=self.home,
-            **as_user(self.user),
-        )
+        options = ["-D", self.data, "--no-sync", "--username=postgres"]
+        options += [f"--pwfile={password_file}", "--auth=scram-sha-256"]
+        # With the plain C locale, UPPER() and Django's icontains only know ASCII.
+        options += ["--encoding=UTF8", "--locale=C"]
+        options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        run([initdb, *options], cwd=self.home, **as_user(self.user))
 
     def set_up(self) -> None:
         self.query(f"CREATE ROLE {self.role} LOGIN CREATEDB PASSWORD '{self.password}'")
@@ -72,26 +56,27 @@ class PostgreSQL(DatabaseServer):
             return False
 
     def create_database(self) -> str:
-        """Return the URL of a new, empty database; its role owns it, may create others and is no superuser."""
+        """Return the URL of a new database; its role owns it and may create others."""
         name = f"db{next(self._numbers)}"
         self.query(f"CREATE DATABASE {name} OWNER {self.role}")
         return self._url(self.role, name)
 
     def query(self, sql: str, database: str = "postgres") -> list[tuple]:
         """Run one statement as the superuser and return its rows."""
-        with psycopg.connect(
-            self._url("postgres", database), autocommit=True, connect_timeout=5
-        ) as connection:
+        url = self._url("postgres", database)
+        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
             cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
     def count_connections(self, url: str) -> int:
-        """How many connections there are to the database of this URL."""
-        with psycopg.connect(
-            self._url("postgres", "postgres"), autocommit=True, connect_timeout=5
-        ) as connection:
+        """Return the number of clients that are connected to the database of a URL."""
+        query = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = %s AND backend_type = 'client backend'"
+        )
+        admin = self._url("postgres", "postgres")
+        with psycopg.connect(admin, autocommit=True, connect_timeout=5) as connection:
             name = url.rpartition("/")[2]
-            query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'"
             return connection.execute(query, [name]).fetchone()[0]
 
     def _url(self, role: str, database: str) -> str:
@@ -104,16 +89,14 @@ class PostgreSQL(DatabaseServer):
         return package / "pginstall18" / "bin" / name
 
     def _copy(self, package: Path) -> Path:
-        """Return a copy where the other user can read it, as it cannot in a virtual environment under root's home."""
+        """Return a copy that the other user can read; it cannot read root's home."""
         copy = self.home / package.name
         if not copy.exists():
-            libraries = (
-                f"{package.name}.libs"  # the programs look for them beside the package
-            )
+            # The programs look for their libraries beside the package.
+            libraries = f"{package.name}.libs"
             shutil.copytree(package.with_name(libraries), self.home / libraries)
-            shutil.copytree(
-                package, copy, ignore=shutil.ignore_patterns("pginstall", "__pycache__")
-            )
+            unneeded = shutil.ignore_patterns("pginstall", "__pycache__")
+            shutil.copytree(package, copy, ignore=unneeded)
         return copy
 
 

@@ -1,4 +1,7 @@
-"""Starts programs for tests, waits for them by condition, and leaves none behind, even when the tests are killed."""
+"""Start programs, wait for conditions, and leave no program behind.
+
+The programs end even when the tests are killed.
+"""
 
 import contextlib
 import os
@@ -15,12 +18,13 @@ from pathlib import Path
 from typing import Self
 
 HOST = "127.0.0.1"
-PAUSE = 0.02  # seconds between two looks at a condition
-# Below the range from which Linux (32768) and macOS (49152) number outgoing connections: one of those must not take the
-# port of a server that a test has stopped and is about to start again.
+PAUSE = 0.02  # seconds between two checks of a condition
+# Below the ephemeral ports of Linux (from 32768) and macOS (from 49152): an outgoing
+# connection must not take the port of a server that a test restarts.
 PORTS = range(20000, 32768)
-# Holds a pipe to the tests. A line means "stopped, go away"; end of file means that the tests are gone: then the process
-# gets its signal and 3 s, and what is left of its group is killed.
+# Reads a pipe from the tests. A line means that the process has stopped. End of file
+# means that the tests are gone: send the process its signal, give it 3 s, and kill its
+# process group.
 GUARD = """
 read line && exit
 kill -s "$1" "$2"
@@ -32,7 +36,7 @@ _given_ports: set[int] = set()
 
 
 class NotInstalledError(RuntimeError):
-    """A program or package that a test needs is missing; the message says how to get it."""
+    """A program or package is missing; the message says how to install it."""
 
 
 def free_port() -> int:
@@ -57,13 +61,9 @@ def accepts(port: int) -> bool:
 
 
 def find_program(name: str, apt: str) -> str:
-    """Return the path of a program, also from the folders for daemons, which Debian keeps off a user's PATH."""
-    path = shutil.which(
-        name,
-        path=os.pathsep.join(
-            [os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"]
-        ),
-    )
+    """Return the path of a program; Debian keeps daemons off the PATH of a user."""
+    folders = [os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"]
+    path = shutil.which(name, path=os.pathsep.join(folders))
     if path is None:
         raise NotInstalledError(f"{name} is not installed: apt-get install {apt}")
     return path
@@ -78,7 +78,7 @@ def find_package(name: str, pip: str) -> Path:
 
 
 def unprivileged_user(*names: str) -> str | None:
-    """Return the first of these users that exists, or None when not root: then everything runs as the user it is."""
+    """Return the first of these users that exists; None unless root runs the tests."""
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}
@@ -86,28 +86,26 @@ def unprivileged_user(*names: str) -> str | None:
 
 
 def as_user(name: str | None) -> dict:
-    """Return the arguments with which subprocess runs a program as this user; none for None."""
-    return (
-        {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
-        if name
-        else {}
-    )
+    """Return the arguments with which subprocess runs a program as this user."""
+    if not name:
+        return {}
+    return {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
 
 
 def run(command: Sequence[str | Path], **options) -> str:
-    """Run a command to its end and return its output; raise an error that shows the output if it fails."""
+    """Run a command and return its output; if it fails, raise an error with it."""
     done = subprocess.run(
         command, capture_output=True, stdin=subprocess.DEVNULL, text=True, **options
     )
     if done.returncode:
-        raise RuntimeError(
-            f"{Path(command[0]).name} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
-        )
+        name = Path(command[0]).name
+        output = done.stdout + done.stderr
+        raise RuntimeError(f"{name} ended with {done.returncode}:\n{output}")
     return done.stdout
 
 
 def wait_until(predicate: Callable[[], object], timeout: float, what: str) -> None:
-    """Look until the predicate is true; raise TimeoutError after `timeout` seconds."""
+    """Wait until the predicate is true; raise TimeoutError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not predicate():
         if time.monotonic() > deadline:
@@ -116,7 +114,10 @@ def wait_until(predicate: Callable[[], object], timeout: float, what: str) -> No
 
 
 class Process:
-    """A running command with its own folder, log file and process group; stopped on leaving the context."""
+    """A running command with its own folder, log file and process group.
+
+    As a context manager it stops the command at the end.
+    """
 
     def __init__(
         self,
@@ -143,15 +144,9 @@ class Process:
                 start_new_session=True,
                 **as_user(user),
             )
+        signal_name = stop_signal.name.removeprefix("SIG")
         self._guard = subprocess.Popen(
-            [
-                "/bin/sh",
-                "-c",
-                GUARD,
-                "guard",
-                stop_signal.name.removeprefix("SIG"),
-                str(self.pid),
-            ],
+            ["/bin/sh", "-c", GUARD, "guard", signal_name, str(self.pid)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -174,10 +169,10 @@ class Process:
 
     @property
     def returncode(self) -> int | None:
-        """The exit status, negative for a signal; None while it runs."""
+        """Return the exit status, negative for a signal; None while it runs."""
         if self._popen.returncode is not None:
             return self._popen.returncode
-        # Looks without reaping: the id, by which stop() ends the whole group, stays taken until then.
+        # Check without reaping: stop() needs the id to kill the process group.
         end = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if end is None:
             return None
@@ -190,15 +185,14 @@ class Process:
     def wait_for(
         self, predicate: Callable[[], object], timeout: float, what: str
     ) -> None:
-        """Wait for a condition; if it does not come or the process ends, raise an error that shows the log."""
+        """Wait for a condition; if it fails, raise an error with the log."""
         try:
             wait_until(lambda: not self.running or predicate(), timeout, what)
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self._log_tail()}") from None
         if not self.running:
-            raise RuntimeError(
-                f"{what}: {self.name} ended with {self.returncode}\n{self._log_tail()}"
-            )
+            end = f"{self.name} ended with {self.returncode}"
+            raise RuntimeError(f"{what}: {end}\n{self._log_tail()}")
 
     def wait(self, timeout: float) -> int | None:
         """Wait for the process to end by itself and return its exit status."""
@@ -211,16 +205,15 @@ class Process:
             os.kill(self.pid, number)
 
     def stop(self, timeout: float = 10) -> None:
-        """Ask it to stop, and after `timeout` seconds end it; then end what it left in its process group."""
+        """Ask it to stop; after its end, or `timeout` seconds, kill its group."""
         if self._popen.returncode is not None:
             return
         self.send_signal(self.stop_signal)
         self.send_signal(signal.SIGCONT)  # a test may have paused it
         with contextlib.suppress(TimeoutError):
             wait_until(lambda: not self.running, timeout, f"{self.name} ends")
-        with contextlib.suppress(
-            ProcessLookupError, PermissionError
-        ):  # macOS refuses where nothing is left
+        # macOS raises PermissionError where no process is left.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
         self._guard.communicate(b"\n")

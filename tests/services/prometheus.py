@@ -1,4 +1,4 @@
-"""Prometheus, scraping one target five times a second, and promtool."""
+"""Prometheus, which scrapes one target five times a second."""
 
 import json
 import urllib.request
@@ -12,7 +12,7 @@ from tests.services.service import Server
 
 
 class Prometheus(Server):
-    """A Prometheus that scrapes `target` (host:port) under the job name `job`, with these rule files."""
+    """A server that scrapes `target` (host:port) as `job` and loads rule files."""
 
     def __init__(self, folder: Path, target: str, job: str, *rule_files: Path) -> None:
         super().__init__(folder)
@@ -39,23 +39,20 @@ class Prometheus(Server):
         ]
 
     def ready(self) -> bool:
+        url = f"http://{HOST}:{self.port}/-/ready"
         try:
-            with urllib.request.urlopen(
-                f"http://{HOST}:{self.port}/-/ready", timeout=5
-            ) as answer:
+            with urllib.request.urlopen(url, timeout=5) as answer:
                 return answer.status == 200
         except OSError:
             return False
 
     def ask(self, path: str, **parameters: str):
-        """The data of an answer of the HTTP API, such as `ask("label/__name__/values")`."""
+        """Return data from the HTTP API, such as `ask("label/__name__/values")`."""
         url = f"http://{HOST}:{self.port}/api/v1/{path}?{urlencode(parameters)}"
         with urllib.request.urlopen(url, timeout=10) as answer:
             return json.load(answer)["data"]
 
     def query(self, expression: str) -> list[float]:
-        """The values of an expression now, one for each of its series."""
-        return [
-            float(series["value"][1])
-            for series in self.ask("query", query=expression)["result"]
-        ]
+        """Return the current values of an expression, one for each series."""
+        result = self.ask("query", query=expression)["result"]
+        return [float(series["value"][1]) for series in result]

@@ -1,4 +1,4 @@
-"""The proxies of a generated project: the very files in its `deploy/`, in front of instances on loopback."""
+"""The proxies of a project, with the files in its `deploy/`, in front of instances."""
 
 import contextlib
 import socket
@@ -9,14 +9,14 @@ from tests.services.process import HOST, free_port
 from tests.services.service import Server
 
 SITE = "shop.test"
-# The certificates are made for the test: nobody signed them.
+# The certificates of the tests are self-signed.
 ANY_CERTIFICATE = ssl.create_default_context()
 ANY_CERTIFICATE.check_hostname = False
 ANY_CERTIFICATE.verify_mode = ssl.CERT_NONE
 
 
 class Proxy(Server):
-    """HTTPS for shop.test on one port and plain HTTP on another, shared out among the ports of instances."""
+    """HTTPS for shop.test on one port and HTTP on another, for several instances."""
 
     def __init__(self, folder: Path, project: Path, *upstreams: int) -> None:
         super().__init__(folder)
@@ -35,17 +35,15 @@ class Proxy(Server):
     def connect(
         self, *, plain: bool = False, source: str = HOST, timeout: float = 20
     ) -> socket.socket:
-        """A connection to one of its ports, from an address of loopback."""
+        """Connect to one of its ports, from a loopback address."""
         port = self.plain_port if plain else self.port
         connection = socket.create_connection((HOST, port), timeout, (source, 0))
-        return (
-            connection
-            if plain
-            else ANY_CERTIFICATE.wrap_socket(connection, server_hostname=SITE)
-        )
+        if plain:
+            return connection
+        return ANY_CERTIFICATE.wrap_socket(connection, server_hostname=SITE)
 
     def ready(self) -> bool:
-        """Caddy makes its certificate after the port is open."""
+        """Tell whether TLS works: Caddy opens the port before it has a certificate."""
         with contextlib.suppress(OSError), self.connect(timeout=1):
             return True
         return False

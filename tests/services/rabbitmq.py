@@ -1,4 +1,4 @@
-"""RabbitMQ with a node of its own: the package's own one, if it runs, is left alone."""
+"""RabbitMQ with its own node, beside the node that the package may run."""
 
 import shutil
 from functools import cached_property
@@ -10,7 +10,7 @@ from tests.services.service import DatabaseServer
 
 
 class RabbitMQ(DatabaseServer):
-    """RabbitMQ over AMQP, over TLS alone where it gets a certificate; its queues are kept over a restart."""
+    """RabbitMQ over AMQP; with a certificate it only speaks TLS. Queues are kept."""
 
     users = ("rabbitmq",)
     names: Process | None = None
@@ -21,30 +21,22 @@ class RabbitMQ(DatabaseServer):
 
     @property
     def url(self) -> str:
-        return f"{'amqps' if self.certificate else 'amqp'}://project:{self.password}@{HOST}:{self.port}//"
+        scheme = "amqps" if self.certificate else "amqp"
+        return f"{scheme}://project:{self.password}@{HOST}:{self.port}//"
 
     def command(self) -> list[str | Path]:
         find_program("rabbitmq-server", "rabbitmq-server")
-        # The one in /usr/sbin writes to the logs of the package's own node.
+        # The program in /usr/sbin writes to the logs of the package's own node.
         program = "/usr/lib/rabbitmq/bin/rabbitmq-server"
-        return [
-            "env",
-            f"--chdir={self.home}",
-            *(f"{name}={value}" for name, value in self._settings().items()),
-            program,
-        ]
+        settings = (f"{name}={value}" for name, value in self._settings().items())
+        return ["env", f"--chdir={self.home}", *settings, program]
 
     def start(self) -> None:
         if not self.names:
-            # Erlang's name server: a node that finds none starts one that outlives it.
-            epmd = [
-                find_program("epmd", "rabbitmq-server"),
-                "-address",
-                HOST,
-                "-port",
-                str(self._names_port),
-            ]
-            self.names = Process(epmd, self.folder, user=self.user)
+            # Erlang's name server. A node without one starts one that outlives it.
+            program = find_program("epmd", "rabbitmq-server")
+            command = [program, "-address", HOST, "-port", str(self._names_port)]
+            self.names = Process(command, self.folder, user=self.user)
             self.names.wait_for(lambda: accepts(self._names_port), 10, "epmd answers")
         super().start()
 
@@ -56,7 +48,7 @@ class RabbitMQ(DatabaseServer):
 
     def install(self) -> None:
         self.data.mkdir()
-        self.data.chmod(0o777)  # made by this user, filled by the other
+        self.data.chmod(0o777)  # the server's user writes to it
         (self.home / "plugins").write_text("[].\n")
         lines = ["default_user = project", f"default_pass = {self.password}"]
         if self.certificate:
@@ -65,19 +57,17 @@ class RabbitMQ(DatabaseServer):
                 f"listeners.ssl.1 = {HOST}:{self.port}",
                 "ssl_options.verify = verify_none",
             ]
-            for option, file in (
-                ("certfile", self.certificate.file),
-                ("keyfile", self.certificate.key),
-            ):
+            files = {"certfile": self.certificate.file, "keyfile": self.certificate.key}
+            for option, file in files.items():
                 copy = shutil.copy(file, self.home)
-                Path(copy).chmod(0o644)  # made by this user, read by the other
+                Path(copy).chmod(0o644)  # the server's user reads it
                 lines.append(f"ssl_options.{option} = {copy}")
         else:
             lines.append(f"listeners.tcp.1 = {HOST}:{self.port}")
         (self.home / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
 
     def set_up(self) -> None:
-        """Nothing: the configuration makes the user."""
+        """Do nothing: the configuration makes the user."""
 
     @cached_property
     def _names_port(self) -> int:
@@ -88,8 +78,9 @@ class RabbitMQ(DatabaseServer):
         return free_port()
 
     def _settings(self) -> dict[str, object]:
+        loopback = "-kernel inet_dist_use_interface {127,0,0,1}"
         return {
-            "HOME": self.home,  # for the cookie by which nodes know each other
+            "HOME": self.home,  # for the cookie that nodes authenticate with
             "ERL_EPMD_ADDRESS": HOST,
             "ERL_EPMD_PORT": self._names_port,
             "RABBITMQ_CONFIG_FILE": self.home / "rabbitmq",
@@ -98,5 +89,5 @@ class RabbitMQ(DatabaseServer):
             "RABBITMQ_LOGS": "-",
             "RABBITMQ_MNESIA_BASE": self.data,
             "RABBITMQ_NODENAME": f"tests-{self.port}@localhost",
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": loopback,
         }

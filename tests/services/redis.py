@@ -1,4 +1,4 @@
-"""Redis: a restart loses everything, as a cache must bear, unless it is told to keep it, as a broker must."""
+"""Redis: a cache loses its data at a restart; a broker (`keeps`) does not."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -9,7 +9,7 @@ from tests.services.service import Server
 
 
 class Redis(Server):
-    """Redis, with a password if one is given, and over TLS alone where it gets a certificate."""
+    """Redis, with or without a password; with a certificate it only speaks TLS."""
 
     def __init__(
         self,
@@ -26,45 +26,23 @@ class Redis(Server):
 
     @property
     def url(self) -> str:
+        scheme = "rediss" if self.certificate else "redis"
         login = f":{quote(self.password, safe='')}@" if self.password else ""
-        return (
-            f"{'rediss' if self.certificate else 'redis'}://{login}{HOST}:{self.port}/0"
-        )
+        return f"{scheme}://{login}{HOST}:{self.port}/0"
 
     def command(self) -> list[str | Path]:
         program = find_program("redis-server", "redis-server")
-        options = [
-            "--bind",
-            HOST,
-            "--port",
-            str(self.port),
-            "--save",
-            "",
-            "--dir",
-            str(self.folder),
-        ]
-        options += (
-            ["--appendonly", "yes", "--appendfsync", "always"]
-            if self.keeps
-            else ["--appendonly", "no"]
-        )
+        options = ["--bind", HOST, "--port", str(self.port)]
+        options += ["--save", "", "--dir", str(self.folder)]
+        if self.keeps:
+            options += ["--appendonly", "yes", "--appendfsync", "always"]
+        else:
+            options += ["--appendonly", "no"]
         if self.certificate:
-            options += [
-                "--port",
-                "0",
-                "--tls-port",
-                str(self.port),
-                "--tls-auth-clients",
-                "no",
-            ]
-            options += [
-                "--tls-cert-file",
-                str(self.certificate.file),
-                "--tls-key-file",
-                str(self.certificate.key),
-            ]
-        return [
-            program,
-            *options,
-            *(["--requirepass", self.password] if self.password else []),
-        ]
+            options += ["--port", "0", "--tls-port", str(self.port)]
+            options += ["--tls-auth-clients", "no"]
+            options += ["--tls-cert-file", str(self.certificate.file)]
+            options += ["--tls-key-file", str(self.certificate.key)]
+        if self.password:
+            options += ["--requirepass", self.password]
+        return [program, *options]

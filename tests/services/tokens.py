@@ -1,4 +1,4 @@
-"""Gives whoever asks a token: what Google's and Azure's libraries expect of their cloud before they talk to a store."""
+"""A token server, because Google's and Azure's libraries ask for a token first."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ OBJECT = TENANT = "11111111-1111-1111-1111-111111111111"
 
 
 class TokenServer:
-    """A token endpoint on loopback: Google's for service accounts (POST), Azure's for managed identities (GET)."""
+    """Tokens for service accounts at Google (POST) and identities at Azure (GET)."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def make_token() -> str:
-    """A token for Azure's storage; its signature is good for nothing."""
+    """Return a token for Azure's storage, with an invalid signature."""
     now = int(time.time())
     claims = {
         "aud": "https://storage.azure.com",
@@ -68,10 +68,7 @@ def make_token() -> str:
         "iat": now - 60,
         "exp": now + LIFETIME_S,
     }
-    parts = (
-        json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, claims)
-    )
-    return ".".join(
-        base64.urlsafe_b64encode(part).decode().rstrip("=")
-        for part in (*parts, b"unsigned")
-    )
+    header = {"alg": "HS256", "typ": "JWT"}
+    parts = [json.dumps(header).encode(), json.dumps(claims).encode(), b"unsigned"]
+    encoded = (base64.urlsafe_b64encode(part).decode() for part in parts)
+    return ".".join(part.rstrip("=") for part in encoded)

@@ -48,7 +48,7 @@ def test_headers_and_parts_of_a_file_can_be_asked_for():
     assert (response.status_code, b"".join(pieces)) == (206, LARGE[10:20])
 
 
-def test_what_is_no_file_is_for_the_views():
+def test_other_paths_are_for_the_views():
     assert fetch("/robots.txt")[0].status_code == 200
     assert fetch("/static/missing.css")[0].status_code == 404
 

@@ -1,10 +1,10 @@
-"""Uploads in Azure: the identity, and a store that does not answer."""
+"""Uploads in Azure: the managed identity, and a store that does not answer."""
 
 import pytest
 from azure.identity import DefaultAzureCredential
 from django.core.files.storage.handler import StorageHandler
 
-# django-storages asks for the time in the way that Python 3.12 deprecated.
+# django-storages calls utcnow(), which Python 3.12 deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow")
 
 
@@ -31,6 +31,6 @@ def test_a_store_that_does_not_answer_is_given_up(storage):
         ("AZURE_CONTAINER", "shop/media"),
     ],
 )
-def test_what_cannot_be_right_is_refused(load_production, variable, value):
+def test_invalid_values_are_refused(load_production, variable, value):
     with pytest.raises(SystemExit, match=f"- {variable} "):
         load_production(**{variable: value})

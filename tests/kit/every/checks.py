@@ -1,4 +1,4 @@
-"""core/checks.py: what `check --deploy` says of a deployment."""
+"""core/checks.py: the messages of `check --deploy`."""
 
 import pytest
 from core.checks import PLATFORMS
@@ -33,12 +33,12 @@ def test_nothing_is_said_of_a_sound_deployment():
         ("example.com.shop.test", set()),
     ],
 )
-def test_hosts_of_everybody_or_for_examples(settings, host, found):
+def test_wildcard_and_example_hosts_are_reported(settings, host, found):
     settings.ALLOWED_HOSTS = ["www.shop.test", host]
     assert messages() == found
 
 
-def test_a_policy_that_is_not_sent(settings):
+def test_a_missing_content_policy_is_reported(settings):
     settings.SECURE_CSP, settings.SECURE_CSP_REPORT_ONLY = {}, settings.SECURE_CSP
     assert messages() == set()
     settings.SECURE_CSP_REPORT_ONLY = {}
@@ -46,14 +46,14 @@ def test_a_policy_that_is_not_sent(settings):
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_uploads_on_a_disk_that_may_go(settings, monkeypatch, platform):
+def test_uploads_on_an_ephemeral_disk_are_reported(settings, monkeypatch, platform):
     settings.STORAGES = settings.STORAGES | {"default": DISK}
     assert messages() == set()
     monkeypatch.setenv(platform, "1")
     assert messages() == {"core.W003"}
 
 
-def test_errors_that_nobody_hears_of(settings):
+def test_a_missing_sentry_dsn_is_reported(settings):
     settings.SENTRY_DSN = ""
     assert messages() == {"core.I001"}
     del settings.SENTRY_DSN

@@ -1,4 +1,4 @@
-"""config/env.py: the environment is read strictly, and a problem never shows a value."""
+"""config/env.py: values are read strictly, and a problem never shows a value."""
 
 import pytest
 from config.env import DATABASE_SCHEMES, Env
@@ -86,14 +86,9 @@ def test_values_of_every_type(env, monkeypatch):
     values = {"A": " 12 ", "B": "0.5", "C": " a.test, b.test ,,", "D": "$A", "E": "8"}
     for name, value in values.items():
         monkeypatch.setenv(name, value)
-    read = (
-        env.int("A"),
-        env.float("B"),
-        env.list("C"),
-        env.str("D"),
-        env("E", default=5),
-    )
-    assert read == (12, 0.5, ["a.test", "b.test"], "$A", 8)
+    assert (env.int("A"), env.float("B")) == (12, 0.5)
+    assert (env.list("C"), env.str("D")) == (["a.test", "b.test"], "$A")
+    assert env("E", default=5) == 8
 
 
 @pytest.mark.parametrize("scheme", [SCHEME, *ALIASES])
@@ -119,7 +114,9 @@ def test_a_database_url_is_read_with_its_password_decoded(env, monkeypatch, sche
         f"{SCHEME}://u:hunter2@db.test:port/shop",
     ],
 )
-def test_a_malformed_database_url_is_told_without_it(env, monkeypatch, url):
+def test_the_problem_of_a_malformed_database_url_does_not_show_it(
+    env, monkeypatch, url
+):
     monkeypatch.setenv("DATABASE_URL", url)
     assert env.db_url("DATABASE_URL") == {}
     assert env.problems["DATABASE_URL"].startswith(MALFORMED_URL)
@@ -170,7 +167,7 @@ def test_one_report_names_every_problem_once(env):
     env.stop_on_problems()
     env.str("SECOND")
     env.require("FIRST", False, "is too short")
-    env.require("FIRST", False, "is told once")
+    env.require("FIRST", False, "is reported once")
     env.require("THIRD", True, "is fine")
     with pytest.raises(SystemExit) as stop:
         env.stop_on_problems()

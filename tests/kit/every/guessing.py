@@ -1,4 +1,4 @@
-"""core/guessing.py: whose wrong passwords count, and for how many users."""
+"""core/guessing.py: which wrong passwords count together."""
 
 import pytest
 from apps.users.models import User

@@ -1,4 +1,4 @@
-"""core/health.py: a check may hang or be asked often, and a change is told once."""
+"""core/health.py: checks that hang, many probes, and one line for each change."""
 
 import threading
 
@@ -17,7 +17,7 @@ def fresh(monkeypatch, settings, tmp_path):
     runs.clear()
 
 
-def test_a_check_that_hangs_holds_nobody_up(client, monkeypatch):
+def test_a_check_that_hangs_times_out(client, monkeypatch):
     release = threading.Event()
     watch(monkeypatch, database=release.wait)
     monkeypatch.setattr(health, "DEADLINE_S", 0.1)
@@ -53,7 +53,7 @@ def test_each_change_is_one_line(client, settings, caplog):
     assert lines == told
 
 
-def test_a_check_of_the_owners_takes_the_instance_away(client, monkeypatch):
+def test_a_failing_check_of_the_owner_makes_the_instance_unready(client, monkeypatch):
     watch(monkeypatch, database=count, search=fail)
     response = client.get(ready)
     assert response.status_code == 503

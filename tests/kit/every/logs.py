@@ -1,4 +1,4 @@
-"""core/logs.py: each line is short, whatever a client sends, and has its request's id."""
+"""core/logs.py: each line is short, whatever a client sends, and has the request id."""
 
 import io
 import json
@@ -11,7 +11,7 @@ from django.utils.module_loading import import_string
 
 @pytest.fixture
 def lines(caplog):
-    """Return what was logged, line by line, as production writes it."""
+    """Return a function that reads the log as production writes it."""
     config = json_logging("INFO")
     caplog.set_level(config["loggers"]["django.request"]["level"], "django.request")
     caplog.set_level(config["root"]["level"])
@@ -19,14 +19,14 @@ def lines(caplog):
     handler = logging.StreamHandler(stream := io.StringIO())
     handler.addFilter(RequestFilter())
     handler.setFormatter(import_string(options.pop("()"))(**options))
-    # Before pytest's own, which keep a traceback in the record.
+    # Before pytest's handlers, which store a traceback in the record.
     root = logging.getLogger()
     root.handlers.insert(0, handler)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     root.removeHandler(handler)
 
 
-def test_a_line_outside_a_request(lines):
+def test_a_line_outside_a_request_has_no_request_id(lines):
     logging.getLogger("shop").info("%s sold", 3, extra={"article": "ink"})
     [line] = lines()
     assert line.pop("timestamp").endswith("+00:00")
@@ -39,7 +39,7 @@ def test_a_line_outside_a_request(lines):
 
 
 @pytest.mark.parametrize("proposed", ["", "x" * 129, "a\nb", 'a"b', "é"])
-def test_another_id_is_made_each_time_for_one_that_is_malformed(proposed):
+def test_a_malformed_request_id_is_replaced(proposed):
     made = [begin_request({"HTTP_X_REQUEST_ID": proposed}) for _ in range(2)]
     request_id.set(None)
     assert made[0] != made[1]

@@ -1,4 +1,4 @@
-"""core/management/commands/migrate.py: a look at the migrations waits for nobody."""
+"""core/management/commands/migrate.py: `--check` and `--plan` do not wait."""
 
 import pytest
 from core.management.commands import migrate
@@ -7,18 +7,19 @@ from django.db import connection
 
 
 @pytest.mark.django_db(transaction=True)
-def test_only_one_works_and_a_look_does_not_wait(monkeypatch, caplog):
+def test_a_second_migrate_waits_but_check_and_plan_do_not(monkeypatch, caplog):
     first = connection.copy()
     lock = migrate.lock(first)
     lock.__enter__()
     call_command("migrate", check_unapplied=True, verbosity=0)
     call_command("migrate", plan=True, verbosity=0)
     assert caplog.messages == []
-    monkeypatch.setattr(
-        migrate, "sleep", lambda seconds: lock.__exit__(None, None, None)
-    )
+
+    def release(seconds):
+        lock.__exit__(None, None, None)
+
+    monkeypatch.setattr(migrate, "sleep", release)
     call_command("migrate", verbosity=0)
     first.close()
-    assert caplog.messages == [
-        "another process migrates this database; waiting for it to end"
-    ]
+    waits = "another process migrates this database; waiting for it to end"
+    assert caplog.messages == [waits]

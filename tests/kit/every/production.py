@@ -1,4 +1,4 @@
-"""config/settings/production.py: what each variable does, and what it refuses."""
+"""config/settings/production.py: variables and the values that they refuse."""
 
 import pytest
 
@@ -29,7 +29,7 @@ import pytest
         ("WEB_CONCURRENCY", "0"),
     ],
 )
-def test_what_cannot_be_right_is_refused(load_production, variable, value):
+def test_invalid_values_are_refused(load_production, variable, value):
     assert problems(load_production, **{variable: value}) == [variable]
 
 
@@ -91,6 +91,6 @@ def test_uploads_may_be_shown_and_run_no_script(load_production):
 
 
 def test_no_request_is_a_transaction(load_production):
-    """ATOMIC_REQUESTS makes each async view fail and holds a connection for long."""
+    """ATOMIC_REQUESTS makes async views fail and holds a connection for long."""
     for database in load_production().DATABASES.values():
         assert not database.get("ATOMIC_REQUESTS")

@@ -1,4 +1,4 @@
-"""core/proxies.py: whose word about a client is taken, and which word."""
+"""core/proxies.py: which proxies are trusted, and which of their headers."""
 
 import pytest
 from core.proxies import is_trusted
@@ -20,7 +20,7 @@ def proxies(settings):
     [
         pytest.param(PROXY, "198.51.100.7", "198.51.100.7", id="one proxy"),
         pytest.param("fc00::1", "2001:db8::7", "2001:db8::7", id="IPv6"),
-        pytest.param(PROXY, "1.2.3.4, 198.51.100.7", "198.51.100.7", id="a lie"),
+        pytest.param(PROXY, "1.2.3.4, 198.51.100.7", "198.51.100.7", id="forged"),
         pytest.param(PROXY, "198.51.100.7, nonsense", PROXY, id="nonsense"),
         pytest.param(PROXY, "10.0.0.3", "10.0.0.3", id="a client nearby"),
         pytest.param("", "198.51.100.7", "198.51.100.7", id="a Unix socket"),
@@ -30,7 +30,7 @@ def proxies(settings):
         pytest.param(PROXY, None, PROXY, id="no header"),
     ],
 )
-def test_the_address_of_the_client(client, peer, forwarded_for, address):
+def test_a_trusted_proxy_names_the_client(client, peer, forwarded_for, address):
     headers = {"x-forwarded-for": forwarded_for} if forwarded_for else {}
     response = client.get("/robots.txt", headers=headers, REMOTE_ADDR=peer)
     assert response.wsgi_request.META["REMOTE_ADDR"] == address
@@ -47,7 +47,7 @@ def test_the_client_is_counted_from_the_right(client, settings, proxies, address
     assert response.wsgi_request.META["REMOTE_ADDR"] == address
 
 
-def test_nothing_that_a_stranger_forwards_is_left(client):
+def test_forwarded_headers_of_strangers_are_removed(client):
     names = ("proto", "host", "port", "prefix")
     headers = {f"x-forwarded-{name}": "evil" for name in names} | {"forwarded": "evil"}
     response = client.get("/robots.txt", headers=headers, REMOTE_ADDR=STRANGER)

@@ -1,4 +1,4 @@
-"""config/server.py: the size of the server."""
+"""config/server.py: the number of cores for the server."""
 
 import pytest
 from config import server
@@ -8,7 +8,7 @@ CORES = 8
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch, tmp_path):
-    """A machine with eight cores, which no control group limits."""
+    """A machine with eight cores and no limit of a control group."""
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(CORES)))
     monkeypatch.setattr(server, "CPU_QUOTA", tmp_path / "cpu.max")
 

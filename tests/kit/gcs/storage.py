@@ -1,4 +1,4 @@
-"""Uploads in Google Cloud Storage: who signs the URLs."""
+"""Uploads in Google Cloud Storage: signed URLs, and the name of the bucket."""
 
 import json
 
@@ -18,6 +18,6 @@ def test_google_signs_for_an_identity_without_a_key(
     assert storage.client is storage.client
 
 
-def test_what_cannot_be_right_is_refused(load_production):
+def test_invalid_values_are_refused(load_production):
     with pytest.raises(SystemExit, match="- GS_BUCKET_NAME "):
         load_production(GS_BUCKET_NAME="gs://media")

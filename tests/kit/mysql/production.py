@@ -1,4 +1,4 @@
-"""Production's connections to MySQL and MariaDB: strict, with limits; the replica."""
+"""Production's connections to MySQL and MariaDB: strict mode, limits, the replica."""
 
 READ_ONLY = (
     " /*!50720 , transaction_read_only = ON */ /*M!100101 , tx_read_only = ON */"

@@ -9,7 +9,7 @@ def test_connections_have_limits(load_production):
     assert "read_only" not in options["options"]
 
 
-def test_with_a_pool_no_connection_is_kept_beside_it(load_production):
+def test_with_a_pool_threads_keep_no_connection(load_production):
     database = load_production(DATABASE_POOL_MAX_SIZE="7").DATABASES["default"]
     assert database["OPTIONS"]["pool"]["max_size"] == 7
     assert (database["CONN_MAX_AGE"], database["CONN_HEALTH_CHECKS"]) == (0, True)
@@ -34,4 +34,4 @@ def test_a_url_does_not_lift_a_read_only_session(load_production):
     settings = load_production(DJANGO_READ_ONLY="true", DATABASE_URL=url)
     options = settings.DATABASES["default"]["OPTIONS"]["options"]
     assert options.startswith("-cdefault_transaction_read_only=off ")
-    assert options.endswith(" -c default_transaction_read_only=on")  # the last counts
+    assert options.endswith(" -c default_transaction_read_only=on")  # the last one wins

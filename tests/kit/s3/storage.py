@@ -1,24 +1,19 @@
-"""Uploads in S3: where pages may show them from, and how a bucket is named."""
+"""Uploads in S3: the source for pages, the credentials and the names."""
 
 import pytest
 from django.core.files.storage.handler import StorageHandler
 
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+REGION = {"AWS_S3_REGION_NAME": "eu-west-1"}
 
 
 @pytest.mark.parametrize(
     ("environ", "source"),
     [
         ({}, "https://uploads.s3.amazonaws.com"),
+        (REGION, "https://uploads.s3.eu-west-1.amazonaws.com"),
         (
-            {"AWS_S3_REGION_NAME": "eu-west-1"},
-            "https://uploads.s3.eu-west-1.amazonaws.com",
-        ),
-        (
-            {
-                "AWS_STORAGE_BUCKET_NAME": "shop.media",
-                "AWS_S3_REGION_NAME": "eu-west-1",
-            },
+            {"AWS_STORAGE_BUCKET_NAME": "shop.media", **REGION},
             "https://s3.eu-west-1.amazonaws.com/shop.media/",
         ),
         (
@@ -49,7 +44,7 @@ def test_without_keys_the_role_of_the_machine_is_used(load_production):
         ("AWS_S3_ENDPOINT_URL", "s3.test"),
     ],
 )
-def test_what_cannot_be_right_is_refused(load_production, variable, value):
+def test_invalid_values_are_refused(load_production, variable, value):
     with pytest.raises(SystemExit, match=f"- {variable} "):
         load_production(**{variable: value})
 
