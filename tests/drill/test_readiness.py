@@ -23,7 +23,8 @@ def test_readiness_follows_the_database(project, env, start, database, report):
 def test_readiness_without_a_query_is_noticed(
     project, env, start, database, break_promise
 ):
-    old, new = "    close_old_connections()\n    try:", "    return\n    try:"
+    old = "    connection.ensure_connection()\n    if"
+    new = "    return\n    if"
     broken = break_promise("core/health.py", old, new)
     with pytest.raises(AssertionError, match="still ready"):
         drill(start(broken, env), database)
