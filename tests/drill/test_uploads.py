@@ -57,9 +57,7 @@ def test_bodies_that_are_not_buffered_are_noticed(
     for proxy in (Caddy, Nginx):
         with (
             proxy(tmp_path / proxy.__name__, broken.path, instance.port) as running,
-            pytest.raises(
-                AssertionError, match="others wait|has reached the application"
-            ),
+            pytest.raises(AssertionError, match=r"others wait|has reached the app"),
         ):
             drill_slow(instance, running)
 
