@@ -6,22 +6,18 @@ https://opentelemetry.io/docs/languages/python/
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from importlib.metadata import entry_points
 from threading import Thread
 from typing import Any
 
+from django.urls import Resolver404, resolve
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.metrics.view import View
+from opentelemetry.sdk.metrics import MeterProvider, export, view
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
-
-from core.middleware import Finish, around
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 # Django sends values beside the text of a query; others are quoted, or long numbers.
 # %if cookiecutter.database == "mysql"
@@ -45,8 +41,9 @@ def start(**kwargs: Any) -> None:
     tracers = TracerProvider(shutdown_on_exit=False)
     tracers.add_span_processor(BatchSpanProcessor(SafeExporter()))
     trace.set_tracer_provider(tracers)
-    reader = PeriodicExportingMetricReader(OTLPMetricExporter())
-    views = [View(instrument_name=x, attribute_keys=SAFE) for x in ("db.*", "http.*")]
+    reader = export.PeriodicExportingMetricReader(OTLPMetricExporter())
+    names = ("db.*", "http.*")
+    views = [view.View(instrument_name=x, attribute_keys=SAFE) for x in names]
     meters = MeterProvider([reader], shutdown_on_exit=False, views=views)
     metrics.set_meter_provider(meters)
     # All those that pyproject.toml names.
@@ -62,17 +59,8 @@ def stop(**kwargs: Any) -> None:
     work.join(3)
 
 
-@around
-@contextmanager
-def route_middleware(request: Any) -> Iterator[Finish]:
-    """Tell the request's span which route has matched."""
-    yield lambda response: None
-    if match := request.resolver_match:
-        trace.get_current_span().set_attribute("http.route", f"/{match.route}")
-
-
 class SafeExporter(OTLPSpanExporter):
-    def export(self, spans: Any) -> SpanExportResult:
+    def export(self, spans: Any) -> Any:
         # Readiness asks the database each second: no trace begins with a query.
         wanted = (s for s in spans if s.parent or s.kind is not trace.SpanKind.CLIENT)
         return super().export([SafeSpan(span) for span in wanted])  # type: ignore[misc]
@@ -87,6 +75,8 @@ class SafeSpan:
         self.span = span
         self.status = trace.Status(span.status.status_code)
         safe = {key: span.attributes[key] for key in SAFE & set(span.attributes)}
+        with suppress(KeyError, Resolver404):
+            safe["http.route"] = "/" + resolve(span.attributes["url.path"]).route
         if VALUES.search(safe.get("db.query.text", "")):
             del safe["db.query.text"]
         # The project's own spans keep what it says of them.
@@ -101,13 +91,11 @@ class SafeSpan:
 def trace_requests(application: Any) -> Any:
     """Return an application with a span for each request but probes, static files."""
     # %if cookiecutter.interface == "asgi"
-    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+    from opentelemetry.instrumentation import asgi
 
-    return OpenTelemetryMiddleware(
-        application,
-        excluded_urls="^[a-z]+://[^/]*/(health|static)/",
-        exclude_spans=["receive", "send"],
-    )
+    excluded = "^[a-z]+://[^/]*/(health|static)/"
+    options: Any = {"excluded_urls": excluded, "exclude_spans": ["receive", "send"]}
+    return asgi.OpenTelemetryMiddleware(application, **options)
     # %else
     from opentelemetry.instrumentation import wsgi
 

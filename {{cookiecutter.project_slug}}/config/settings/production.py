@@ -346,7 +346,6 @@ OTEL_DEFAULTS = {
 if OTEL_ENDPOINT:
     for name, value in OTEL_DEFAULTS.items():
         env.ENVIRON.setdefault(name, value)
-    MIDDLEWARE.insert(0, "core.telemetry.route_middleware")
     # A collector that is away must not fill the log.
     LOGGING["loggers"]["opentelemetry.exporter"] = {"level": "CRITICAL"}
 
