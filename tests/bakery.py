@@ -27,11 +27,12 @@ DEFAULTS = {name: answers[0] for name, answers in CHOICES.items()}
 PAIRWISE = [
     dict(zip(CHOICES, row, strict=True)) for row in AllPairs(list(CHOICES.values()))
 ]
-# The prefixes of variables that the projects read and the tests must not inherit.
+# Prefixes of variables that projects must not inherit from the caller of the tests.
+# Without bytecode every command of a project would compile Django again.
 PREFIXES = tuple(
     """
     AWS_ AZURE_ CACHE_URL CELERY_ COOKIECUTTER_ COV_ DATABASE_ DJANGO_ EMAIL_URL GOOGLE_
-    GS_ METRICS_PORT OTEL_ PYTEST_ SENTRY_ VIRTUAL_ENV
+    GS_ METRICS_PORT OTEL_ PYTEST_ PYTHONDONTWRITEBYTECODE SENTRY_ VIRTUAL_ENV
     """.split()
 )
 
