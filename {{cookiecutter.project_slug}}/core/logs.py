@@ -23,6 +23,7 @@ LONGEST = 160  # characters that are logged of a client's text
 SAFE = " !#$&'()*+,/:;<=>?@[]^`{|}~%"  # stands for itself in JSON
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+logger = logging.getLogger("access")
 
 
 def begin_request(meta: dict[str, Any]) -> str:
@@ -60,7 +61,7 @@ def access_middleware(request: HttpRequest) -> Iterator[Finish]:
                 "remote_addr": meta.get("REMOTE_ADDR", ""),
                 "user_agent": printable(meta.get("HTTP_USER_AGENT", "")),
             }
-            logging.getLogger("access").info("%(method)s %(path)s", line, extra=line)
+            logger.info("%(method)s %(path)s", line, extra=line)
 
 
 def printable(text: str) -> str:
