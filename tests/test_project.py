@@ -92,6 +92,10 @@ def test_development_needs_no_other_server(project, tmp_path):
         assert "Next steps" in home.text
         for path in ("/static/css/site.css", "/admin/login/", "/health/ready/"):
             assert server.get(path).status == 200, path
+        # Browsers share cookies between the ports of a host.
+        another = {"Cookie": "sessionid=anotherprojectssession"}
+        for path, status in {"/": 200, "/robots.txt": 200, "/nowhere/": 404}.items():
+            assert server.get(path, **another).status == status, path
 
 
 @every_project

@@ -67,7 +67,19 @@ MIDDLEWARE.insert(
     "debug_toolbar.middleware.DebugToolbarMiddleware",
 )
 INTERNAL_IPS = ["127.0.0.1", "::1"]
+# %if cookiecutter.interface == "wsgi"
 DEBUG_TOOLBAR_CONFIG = {"SHOW_COLLAPSED": True}
+# %else
+# The panel of the request reads the session on the event loop, which is an error.
+DEBUG_TOOLBAR_CONFIG = {
+    "SHOW_COLLAPSED": True,
+    "DISABLE_PANELS": {
+        "debug_toolbar.panels.request.RequestPanel",
+        "debug_toolbar.panels.profiling.ProfilingPanel",
+        "debug_toolbar.panels.redirects.RedirectsPanel",
+    },
+}
+# %endif
 
 # Check only the migrations of the project's own apps.
 MIGRATION_LINTER_OPTIONS = {
