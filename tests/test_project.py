@@ -69,12 +69,15 @@ def test_formats_and_lints_without_a_difference(project, type_cache):
 
 
 @every_project
-def test_own_tests_pass_on_sqlite_and_on_the_real_database(project, services):
+def test_own_tests_pass_on_the_database_of_production(project, services):
     url = production_environment(project.answers, services).get("DATABASE_URL")
-    for database in [{}, {"DATABASE_URL": url}] if url else [{}]:
-        output = project.execute("pytest", "--quiet", env=database).stdout
-        summary = output.splitlines()[-1]
-        assert re.fullmatch(r"[1-9]\d+ passed in [\d.]+s.*", summary)
+    run_own_tests(project, {"DATABASE_URL": url} if url else {})
+
+
+@pytest.mark.long
+@every_project
+def test_own_tests_pass_on_sqlite_too(project):
+    run_own_tests(project, {})
 
 
 @every_project
@@ -294,6 +297,12 @@ def test_start_that_fails_is_in_the_log(project, env, tmp_path):
     line = json.loads(result.stdout)
     assert (line["level"], line["message"]) == ("CRITICAL", "The server cannot start")
     assert "config.urls" in line["exc_info"]
+
+
+def run_own_tests(project, env):
+    output = project.execute("pytest", "--quiet", env=env).stdout
+    summary = output.splitlines()[-1]
+    assert re.fullmatch(r"[1-9]\d+ passed in [\d.]+s.*", summary)
 
 
 @pytest.fixture(scope="session")

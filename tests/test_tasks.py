@@ -31,16 +31,19 @@ CELERY = {"task_queue": "celery", "interface": "wsgi"}
 PASSWORD = "correct horse battery"
 
 
-def queue(name: str):
+def queue(name: str, *marks):
     group = "tasks in the database" if name == "database" else "celery"
-    return pytest.param(name, id=name, marks=pytest.mark.xdist_group(group))
+    return pytest.param(name, id=name, marks=[pytest.mark.xdist_group(group), *marks])
 
 
 def with_queues(*queues):
     return pytest.mark.parametrize("queue", queues, indirect=True)
 
 
-every_queue = with_queues(queue("database"), queue("redis"), queue("rabbitmq"))
+# What depends on the broker itself is tested with both in the short form too.
+every_queue = with_queues(
+    queue("database"), queue("redis"), queue("rabbitmq", pytest.mark.long)
+)
 every_broker = with_queues(queue("redis"), queue("rabbitmq"))
 only_database = with_queues(queue("database"))
 only_redis = with_queues(queue("redis"))
