@@ -5,15 +5,11 @@ import pytest
 
 def _projects(*names: str):
     # A drill may stop servers, so one test worker runs all projects of an interface.
-    params = [
-        pytest.param(name, id=name, marks=_group(f"drill {name.partition(' ')[0]}"))
-        for name in names
-    ]
+    params = []
+    for name in names:
+        group = pytest.mark.xdist_group(f"drill {name.partition(' ')[0]}")
+        params.append(pytest.param(name, id=name, marks=group))
     return pytest.mark.parametrize("project", params, indirect=True, scope="session")
-
-
-def _group(name: str):
-    return pytest.mark.xdist_group(name)
 
 
 both_interfaces = _projects("wsgi", "asgi")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from django.utils.csp import CSP
+from whitenoise.compress import Compressor
 
 from config.env import env
 
@@ -139,11 +140,8 @@ STORAGES: dict[str, dict[str, Any]] = {
 }
 # Only hashed copies are served: the originals need not be compressed.
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
-# %if cookiecutter.api != "none"
-# Compressing the source maps of the API's documentation took half of the time.
-UNCOMPRESSED = "br gif gz jpeg jpg map png webp woff woff2 zip"
-WHITENOISE_SKIP_COMPRESS_EXTENSIONS = UNCOMPRESSED.split()
-# %endif
+# Nobody but a debugger fetches source maps, which are large.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = [*Compressor.SKIP_COMPRESS_EXTENSIONS, "map"]
 
 # Bytes: a larger body is answered with 413, and not read.
 REQUEST_MAX_BODY_SIZE = 25 * 1024 * 1024
