@@ -85,9 +85,13 @@ print(ours + [name for name in sys.modules if name.startswith(parts)])
 """
 
 
+# A name of its own: the projects of other tests keep counts in the same folder.
+SLUG = "measured"
+
+
 def every_interface(metrics):
     """Parametrize the project with these metrics and each interface."""
-    answers = {"metrics": metrics}
+    answers = {"metrics": metrics, "project_slug": SLUG}
     if metrics == "opentelemetry":
         answers["task_queue"] = "celery"
     rows = [
@@ -137,7 +141,7 @@ def test_counts_are_exact_over_all_workers_after_kills_and_reloads(
     port, data = int(env["METRICS_PORT"]), tmp_path / "prometheus"
     with (
         serve(project, env | {"WEB_CONCURRENCY": "3"}, tmp_path) as server,
-        Prometheus(data, f"{HOST}:{port}", "my_project") as prometheus,
+        Prometheus(data, f"{HOST}:{port}", SLUG) as prometheus,
     ):
 
         def assert_size(number, without=()):
@@ -228,7 +232,7 @@ def test_every_metric_of_the_dashboard_and_the_alerts_is_scraped(
     data, target = tmp_path / "prometheus", f"{HOST}:{env['METRICS_PORT']}"
     with (
         serve(project, env, tmp_path) as server,
-        Prometheus(data, target, "my_project", rules) as prometheus,
+        Prometheus(data, target, SLUG, rules) as prometheus,
     ):
 
         def has_data(expression):
@@ -274,7 +278,7 @@ def test_alerts_fire_when_they_should_and_only_then(
 
 @every_interface("prometheus")
 def test_a_port_that_is_taken_ends_the_start_and_leaves_nothing(project, env):
-    before, port = set(Path("/dev/shm").iterdir()), env["METRICS_PORT"]
+    port = env["METRICS_PORT"]
     command = ["python3", "-m", "http.server", "--bind", HOST, port]
     with Process(command, project.path.parent) as other:
         other.wait_for(lambda: accepts(int(port)), 10, "the port is in use")
@@ -283,8 +287,7 @@ def test_a_port_that_is_taken_ends_the_start_and_leaves_nothing(project, env):
         result = project.execute(*start, env=env | address, check=False)
     assert result.returncode
     assert "Address already in use" in result.stdout + result.stderr
-    left = set(Path("/dev/shm").iterdir()) - before
-    assert not [path for path in left if "metrics" in path.name]
+    assert not list(Path("/dev/shm").glob(f"{SLUG}-metrics-*"))
 
 
 @every_interface("opentelemetry")
@@ -510,7 +513,7 @@ def scrape(env) -> str:
 
 def find_folder(master: int) -> Path:
     """Return the folder to which the workers of this server write their counts."""
-    (file,) = Path("/dev/shm").glob(f"my_project-metrics-*/gauge_livesum_{master}.db")
+    (file,) = Path("/dev/shm").glob(f"{SLUG}-metrics-*/gauge_livesum_{master}.db")
     return file.parent
 
 
