@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.drill import every_interface_and_server, only_wsgi
+from tests.drill import every_interface_and_server, only_asgi, only_wsgi
 from tests.drill.instances import Load
 from tests.services import wait_until
 
@@ -19,6 +19,18 @@ def test_no_request_fails_once_the_database_is_back(
     project, env, start, database, report
 ):
     report(drill(start(project, env), database))
+
+
+@only_asgi
+def test_connections_that_the_pool_replaces_one_by_one_are_noticed(
+    project, env, start, database, break_promise
+):
+    broken = break_promise(
+        "config/databases.py", "connections[alias].pool.drain()", "pass"
+    )
+    restart = "after a restart at rest, 1 at a time"
+    with pytest.raises(AssertionError, match=rf"\d+ requests failed {restart}"):
+        drill(start(broken, env), database)
 
 
 @only_wsgi
@@ -46,12 +58,15 @@ def drill(instance, database) -> str:
         load.wait_for(REQUESTS)
     failed, late = len(load.failures), load.failures_since(ready)
     assert not late, f"{len(late)} requests failed after the restart: {late[0]}"
-    database.restart()
-    with Load(instance.port, "/drill/row/", clients=8) as later:
-        later.wait_for(REQUESTS)
-    late = later.failures
-    assert not late, f"{len(late)} requests failed after a restart at rest: {late[0]}"
+    # A single client meets the broken connections one after the other.
+    for clients in (8, 1):
+        database.restart()
+        with Load(instance.port, "/drill/row/", clients=clients) as later:
+            later.wait_for(REQUESTS)
+        late = later.failures
+        what = f"after a restart at rest, {clients} at a time"
+        assert not late, f"{len(late)} requests failed {what}: {late[0]}"
     return (
         f"ready after {ready - restarted:.1f} s, {failed} requests failed before it, "
-        "none after it or after a second restart"
+        "none after it or after two restarts at rest"
     )

@@ -5,6 +5,12 @@ https://docs.djangoproject.com/en/stable/ref/databases/
 
 from typing import Any
 
+# %if cookiecutter.database == "postgresql"
+from django.db import connections
+from psycopg import Error
+from psycopg_pool import ConnectionPool
+
+# %endif
 # %if cookiecutter.database == "sqlite"
 # Seconds that a writer waits for its turn.
 TIMEOUT_S = 5
@@ -13,6 +19,22 @@ TIMEOUT_S = 5
 # %else
 # Seconds that a request waits for a database that is down.
 TIMEOUT_S = 2
+
+
+# %endif
+# %if cookiecutter.database == "postgresql"
+def check_connection(connection: Any) -> None:
+    """Check a connection that leaves its pool; if it is broken, replace all in there.
+
+    After a restart of the server all are broken. The pool itself would replace one at a
+    time, and pause 0, 1, 2… seconds in between: longer than TIMEOUT_S.
+    """
+    try:
+        ConnectionPool.check_connection(connection)
+    except Error:
+        for alias in connections:
+            connections[alias].pool.drain()  # type: ignore[attr-defined]
+        raise
 
 
 # %endif
@@ -55,6 +77,7 @@ def connection_options(
         "min_size": 1,
         "max_size": pool_max_size,
         "timeout": TIMEOUT_S,
+        "check": check_connection,
         # Try to connect each second: the pool's own pauses grow longer and longer.
         "reconnect_timeout": 1,
     }

@@ -8,18 +8,14 @@ import logging.config
 import os
 import sys
 from importlib import import_module
-from types import TracebackType
+from typing import Any
 
 from core.logs import json_logging
 
 
-def log_crash(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-) -> None:
+def log_crash(*error: Any) -> None:
     """Log why the server cannot start, in the format of every other line."""
-    logging.getLogger("server").critical(
-        "The server cannot start", exc_info=(kind, error, traceback)
-    )
+    logging.getLogger("server").critical("The server cannot start", exc_info=error)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from django.contrib.auth import middleware as auth
 from django.contrib.messages import get_messages
 from django.contrib.messages import middleware as messages
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 from django.middleware import common, csp
 from django.utils.deprecation import MiddlewareMixin
 
@@ -29,15 +28,13 @@ class OnLoop(MiddlewareMixin):
         """Tell whether process_response may wait for a server or a disk."""
         return False
 
-    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    async def __call__(self, request: HttpRequest) -> Any:
         before: Any = getattr(self, "process_request", lambda request: None)
         after: Any = getattr(self, "process_response", lambda _, response: response)
-        response: HttpResponseBase = before(request) or await self.get_response(request)
+        response = before(request) or await self.get_response(request)
         if self.waits(request):
-            response = await sync_to_async(after)(request, response)
-        else:
-            response = after(request, response)
-        return response
+            return await sync_to_async(after)(request, response)
+        return after(request, response)
 
 
 class SessionMiddleware(OnLoop, sessions.SessionMiddleware):
@@ -47,11 +44,11 @@ class SessionMiddleware(OnLoop, sessions.SessionMiddleware):
 
 
 class CommonMiddleware(OnLoop, common.CommonMiddleware):
-    pass
+    """Addresses without their last slash are redirected."""
 
 
 class AuthenticationMiddleware(OnLoop, auth.AuthenticationMiddleware):
-    pass
+    """The user is read when something asks for it."""
 
 
 class MessageMiddleware(OnLoop, messages.MessageMiddleware):
@@ -62,4 +59,4 @@ class MessageMiddleware(OnLoop, messages.MessageMiddleware):
 
 
 class ContentSecurityPolicyMiddleware(OnLoop, csp.ContentSecurityPolicyMiddleware):
-    pass
+    """The policy, with a new nonce for each response that asks for one."""
