@@ -40,8 +40,8 @@ TYPED = [
 ALWAYS = set(
     """
     .dockerignore .editorconfig .env .env.example .gitattributes .gitignore
-    .pre-commit-config.yaml Dockerfile LICENSE README.md gunicorn.conf.py justfile
-    manage.py pyproject.toml
+    .pre-commit-config.yaml .python-version Dockerfile LICENSE README.md compose.yaml
+    conftest.py gunicorn.conf.py justfile manage.py pyproject.toml
     apps/__init__.py
     apps/pages/__init__.py apps/pages/urls.py apps/pages/views.py
     apps/users/__init__.py apps/users/admin.py apps/users/hashers.py
@@ -59,7 +59,7 @@ ALWAYS = set(
     templates/400.html templates/403.html templates/403_csrf.html templates/404.html
     templates/429.html templates/500.html templates/base.html templates/error.html
     templates/home.html templates/robots.txt templates/security.txt
-    tests/conftest.py tests/failing_urls.py tests/production.env tests/test_health.py
+    tests/failing_urls.py tests/fixtures.py tests/production.env tests/test_health.py
     tests/test_login.py tests/test_logs.py tests/test_pages.py tests/test_security.py
     tests/test_settings.py tests/test_users.py
     """.split()
@@ -71,7 +71,7 @@ API = """
     """
 # For every database server.
 SERVER = """
-    compose.yaml config/routers.py core/management/__init__.py
+    config/routers.py core/management/__init__.py
     core/management/commands/__init__.py core/management/commands/migrate.py
     tests/test_routers.py
     """
@@ -88,15 +88,20 @@ OWNED = {
         """,
     ("database", "postgresql"): SERVER,
     ("database", "mysql"): SERVER,
-    ("database", "sqlite"): "data/.gitignore",
-    ("cache", "redis"): "compose.yaml core/outages.py",
-    ("cache", "memcached"): "compose.yaml",
+    ("database", "sqlite"): "data/.gitignore tests/test_migrations.py",
+    ("cache", "redis"): "core/outages.py",
     ("cache", "database"): """
         core/migrations/0001_cache_table.py core/migrations/__init__.py
         """,
-    ("media_storage", "s3"): "core/s3.py tests/test_storage.py",
-    ("media_storage", "gcs"): "core/gcs.py tests/test_storage.py",
-    ("media_storage", "azure"): "core/azure.py tests/test_storage.py",
+    ("media_storage", "s3"): """
+        config/settings/storage.py core/s3.py tests/test_storage.py
+        """,
+    ("media_storage", "gcs"): """
+        config/settings/storage.py core/gcs.py tests/test_storage.py
+        """,
+    ("media_storage", "azure"): """
+        config/settings/storage.py core/azure.py tests/test_storage.py
+        """,
     ("media_storage", "filesystem"): "data/.gitignore",
     ("task_queue", "database"): f"""{QUEUE}
         core/management/__init__.py core/management/commands/__init__.py
@@ -104,7 +109,7 @@ OWNED = {
         tests/test_database_tasks.py
         """,
     ("task_queue", "celery"): f"""{QUEUE}
-        compose.yaml config/celery.py core/tasks.py tests/test_celery_tasks.py
+        config/celery.py core/tasks.py tests/test_celery_tasks.py
         """,
     ("api", "drf"): f"""{API}
         apps/api/authentication.py apps/api/pagination.py apps/api/parsers.py
@@ -173,7 +178,7 @@ SHARED_TRACES = {
 API_TRACES = r"\bAPI\b|apps\.api|apps/api|\bcors|openapi|swagger|access.?token"
 
 # Files that cannot have a comment.
-NO_COMMENTS = re.compile(r"\.(json|ico)$|^LICENSE$")
+NO_COMMENTS = re.compile(r"\.(json|ico)$|^LICENSE$|^\.python-version$")
 # A comment, docstring or heading in the first two lines, by the end of the path.
 PURPOSES = {
     ".py": r'^(?:"""|# )(.+)',

@@ -104,10 +104,10 @@ def test_every_row_of_the_table_names_a_real_path_and_a_real_answer():
 
 def test_listed_path_stays_if_any_row_was_answered_so():
     find_unchosen = load("post_gen_project").find_unchosen
-    needs_nothing = DEFAULTS | {"database": "sqlite", "cache": "database"}
-    assert "compose.yaml" in find_unchosen(needs_nothing)
-    assert "compose.yaml" not in find_unchosen(needs_nothing | {"cache": "redis"})
-    assert "compose.yaml" not in find_unchosen(needs_nothing | {"database": "mysql"})
+    path, no_disk = "data", DEFAULTS | {"database": "mysql", "media_storage": "s3"}
+    assert path in find_unchosen(no_disk)
+    assert path not in find_unchosen(no_disk | {"database": "sqlite"})
+    assert path not in find_unchosen(no_disk | {"media_storage": "filesystem"})
 
 
 def test_secrets_are_filled_in_only_where_they_are_left_empty():

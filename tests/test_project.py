@@ -84,11 +84,11 @@ def test_own_tests_pass_on_sqlite_too(project):
 def test_development_needs_no_other_server(project, tmp_path):
     project.manage("migrate")
     port = free_port()
-    python = project.path / ".venv" / "bin" / "python"
-    command = [python, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
-    env = clean_environment()
-    with Process(command, project.path, name="runserver", env=env) as process:
-        server = Server(process, port, Host="localhost")
+    address = f"{port}" if project.answers["interface"] == "wsgi" else f"--port={port}"
+    command = [project.path / ".venv" / "bin" / "just", "dev", address]
+    env = clean_environment() | {"UV_PYTHON": project.python}
+    with Process(command, project.path, name="dev", env=env) as process:
+        server = Server(process, port, Host="shop.localhost")
         process.wait_for(server.is_live, 20, "the development server to answer")
         home = server.get("/")
         assert home.status == 200
@@ -99,6 +99,10 @@ def test_development_needs_no_other_server(project, tmp_path):
         another = {"Cookie": "sessionid=anotherprojectssession"}
         for path, status in {"/": 200, "/robots.txt": 200, "/nowhere/": 404}.items():
             assert server.get(path, **another).status == status, path
+        # The error pages and the policy are those of production.
+        page = server.get("/_errors/404/")
+        assert page.status == 404
+        assert "unsafe-inline" not in page.headers["Content-Security-Policy"]
 
 
 @every_project

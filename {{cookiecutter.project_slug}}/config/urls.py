@@ -31,5 +31,10 @@ if settings.DEBUG:
     from debug_toolbar.toolbar import debug_toolbar_urls
     from django.conf.urls.static import static
 
+    from apps.pages.views import error_page
+
+    # The error pages, as production shows them: /_errors/404/
+    urlpatterns += [path("_errors/<int:status>/", error_page)]
+    urlpatterns += [path("__reload__/", include("django_browser_reload.urls"))]
     urlpatterns += static(settings.MEDIA_URL, document_root=settings.MEDIA_ROOT)
     urlpatterns += debug_toolbar_urls()

@@ -75,6 +75,7 @@ def test_a_person_logs_in_however_the_address_is_typed(
 def test_wrong_passwords_count_however_the_address_is_typed(
     client: Client, settings: Settings
 ) -> None:
+    settings.AXES_ENABLED = True
     for number in range(settings.AXES_FAILURE_LIMIT):
         spelling = ADA.upper() if number % 2 else ADA
         form = {"username": spelling, "password": "a guess"}

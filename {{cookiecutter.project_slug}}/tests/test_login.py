@@ -11,7 +11,8 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(autouse=True)
-def user(db: None) -> User:
+def user(db: None, settings: Settings) -> User:
+    settings.AXES_ENABLED = True
     names = {User.USERNAME_FIELD: "ada@shop.test", "email": "ada@shop.test"}
     return User.objects.create_superuser(**names, password=PASSWORD)
 

@@ -13,7 +13,8 @@ GUESS = "a guess"
 
 
 @pytest.fixture(autouse=True)
-def ada(db):
+def ada(db, settings):
+    settings.AXES_ENABLED = True
     User.objects.create_superuser("ada", password=PASSWORD)
 
 

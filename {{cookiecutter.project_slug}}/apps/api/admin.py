@@ -10,7 +10,7 @@ from apps.api.models import AccessToken
 
 
 @admin.register(AccessToken)
-class AccessTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class AccessTokenAdmin(admin.ModelAdmin):
     list_display = ("name", "user", "created_at", "expires_at")
     list_select_related = ("user",)
     autocomplete_fields = ("user",)

@@ -59,6 +59,11 @@ def security_txt(request: HttpRequest) -> HttpResponse:
     return render(request, "security.txt", context, content_type=PLAIN_TEXT)
 
 
+def error_page(request: HttpRequest, status: int) -> HttpResponse:
+    """Show the template of an error page, while DEBUG is on."""
+    return render(request, [f"{status}.html", "404.html"], status=status)
+
+
 def server_error(request: HttpRequest, exception: object = None) -> HttpResponse:
     """Show the page for status 500 with the request id, as in the log and in Sentry.
 

@@ -7,7 +7,7 @@ from apps.users.models import User
 
 
 @admin.register(User)
-class ProjectUserAdmin(UserAdmin):  # type: ignore[type-arg]
+class ProjectUserAdmin(UserAdmin):
     """Django's pages for users; the list shows the last log-in of each."""
 
     # %if cookiecutter.login == "email"

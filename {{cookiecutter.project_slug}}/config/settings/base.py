@@ -1,13 +1,18 @@
 """Settings that all environments share; they are safe as they are."""
 
+import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 from django.utils.csp import CSP
 from whitenoise.compress import Compressor
 
 from config.env import env
+
+# Lets a class be written as in its types: ModelAdmin[Item].
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -278,6 +283,12 @@ REFUSED_FEATURES = """
 PERMISSIONS_POLICY: dict[str, list[str]] = {
     feature: [] for feature in REFUSED_FEATURES.split()
 }
+
+# Logs
+
+LOG_LEVEL = env.str("DJANGO_LOG_LEVEL", default="INFO").upper()
+is_level = LOG_LEVEL in logging.getLevelNamesMapping()
+env.require("DJANGO_LOG_LEVEL", is_level, "must be DEBUG, INFO, WARNING or ERROR")
 
 # Health: the checks of /health/ready/ by the names in its answer
 

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from django.utils.csp import CSP
-
 from config.env import env
 
 # Before the shared settings, which read the environment too.
@@ -14,7 +12,9 @@ from config.settings.base import *  # noqa: E402
 
 DEBUG = True
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="for-development-only")
-ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+# For another device in the network, name this machine's address in .env.
+ALLOWED_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS += env.list("DJANGO_ALLOWED_HOSTS", default=[])
 
 DATABASES = {
     "default": {
@@ -41,6 +41,8 @@ if cache_servers := env.servers("CACHE_URL", default=""):
     }
 # %endif
 MAILERS = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
+if env.str("EMAIL_URL", default=""):
+    MAILERS = {"default": env.mailer("EMAIL_URL", default="")}
 # %if cookiecutter.task_queue == "database"
 if env.bool("TASKS_IMMEDIATE", default=True):
     TASKS = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
@@ -53,19 +55,29 @@ CELERY_BROKER_URL = env.address(
 CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
 # %endif
 
+# %if cookiecutter.media_storage == "s3"
+if env.str("AWS_STORAGE_BUCKET_NAME", default=""):
+    from config.settings.storage import *
+# %endif
+# %if cookiecutter.media_storage == "gcs"
+if env.str("GS_BUCKET_NAME", default=""):
+    from config.settings.storage import *
+# %endif
+# %if cookiecutter.media_storage == "azure"
+if env.str("AZURE_CONTAINER", default=""):
+    from config.settings.storage import *
+# %endif
 # Serve the edited files, without collectstatic.
 STORAGES["staticfiles"] = {
     "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
 }
 
-# Django's own debug pages have inline styles.
-SECURE_CSP["style-src"] = [CSP.SELF, CSP.UNSAFE_INLINE]
-
-INSTALLED_APPS += ["debug_toolbar", "django_migration_linter"]
-MIDDLEWARE.insert(
-    MIDDLEWARE.index("django.middleware.security.SecurityMiddleware") + 1,
+INSTALLED_APPS += ["debug_toolbar", "django_browser_reload", "django_migration_linter"]
+before = MIDDLEWARE.index("django.middleware.security.SecurityMiddleware") + 1
+MIDDLEWARE[before:before] = [
     "debug_toolbar.middleware.DebugToolbarMiddleware",
-)
+    "django_browser_reload.middleware.BrowserReloadMiddleware",
+]
 INTERNAL_IPS = ["127.0.0.1", "::1"]
 # %if cookiecutter.interface == "wsgi"
 DEBUG_TOOLBAR_CONFIG = {"SHOW_COLLAPSED": True}
@@ -81,14 +93,36 @@ DEBUG_TOOLBAR_CONFIG = {
 }
 # %endif
 
+# %if cookiecutter.database == "sqlite"
+# SQLite writes a table anew for most changes, with each NOT NULL that it had before:
+# tests/test_migrations.py looks for new ones.
+TOO_STRICT = ["NOT_NULL"]
+# %else
+# This check refuses a longer max_length too.
+TOO_STRICT = ["ALTER_COLUMN"]
+# %endif
 # Check only the migrations of the project's own apps.
 MIGRATION_LINTER_OPTIONS = {
     "include_apps": [
         app.removeprefix("apps.") for app in INSTALLED_APPS if app.startswith("apps.")
     ],
     "ignore_name": [],
+    "exclude_migration_tests": TOO_STRICT,
     "no_cache": True,
     "quiet": ["ok", "ignore"],
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        "django": {"handlers": []},
+        "django.utils.autoreload": {"level": "INFO"},
+        # The server writes a line for each request itself.
+        "access": {"level": "WARNING"},
+    },
 }
 
 env.stop_on_problems()

@@ -26,6 +26,8 @@ STORAGES = {
 # The tests run without collectstatic.
 WHITENOISE_AUTOREFRESH = True
 
+# client.login() works; tests/test_login.py has the lock-out on.
+AXES_ENABLED = False
 # Argon2 is slow on purpose.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

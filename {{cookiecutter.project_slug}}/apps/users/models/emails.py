@@ -23,10 +23,10 @@ validate_ascii = RegexValidator(
 )
 
 
-class LowercaseEmailField(models.EmailField):  # type: ignore[type-arg]
+class LowercaseEmailField(models.EmailField):
     """An address in lower case: in forms, in the database and in queries."""
 
-    default_validators = [*models.EmailField.default_validators, validate_ascii]  # noqa: RUF012
+    default_validators = [*models.EmailField.default_validators, validate_ascii]
 
     def to_python(self, value: Any) -> Any:
         value = super().to_python(value)

@@ -1,20 +1,32 @@
-"""What the tests share: an empty cache, and production's environment and settings."""
+"""What the tests share: async tests, --sql, an empty cache, production's settings."""
 
 import os
 import runpy
 import secrets
 import sys
 from collections.abc import Callable, Iterator
+from inspect import iscoroutinefunction
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.cache import cache
+from django.db import connections
 from pytest_django.fixtures import Settings
 
 PRODUCTION_ENV = Path(__file__).with_name("production.env")
 # Read again for each environment.
+# %if cookiecutter.media_storage == "filesystem"
 MODULES = ("config.env", "config.server", "config.settings.base")
+# %else
+MODULES = (
+    "config.env",
+    "config.server",
+    "config.settings.base",
+    "config.settings.storage",
+)
+# %endif
 # Of these the tests keep their own: servers, logs, and passwords that are slow to hash.
 KEPT = (
     "ALLOWED_HOSTS",
@@ -38,6 +50,35 @@ def empty_cache() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """Run `async def` tests as Django's own test cases do: on the test's connection."""
+    if iscoroutinefunction(pyfuncitem.obj):
+        pyfuncitem.obj = async_to_sync(pyfuncitem.obj)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--sql", action="store_true", help="show the SQL of each test")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("sql"):
+        config.option.log_cli_level = "DEBUG"
+
+
+@pytest.fixture(autouse=True)
+def sql(
+    request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Log each statement, if the option --sql asks for it."""
+    if request.config.getoption("sql"):
+        caplog.set_level("DEBUG", "django.db.backends")
+        for connection in connections.all():
+            monkeypatch.setattr(connection, "force_debug_cursor", True)
 
 
 @pytest.fixture

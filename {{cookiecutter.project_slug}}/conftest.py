@@ -1,0 +1,3 @@
+"""What all tests share, here and in `apps/`: see tests/fixtures.py."""
+
+pytest_plugins = ["tests.fixtures"]
