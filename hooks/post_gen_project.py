@@ -84,8 +84,7 @@ def main():
     # cruft renders two versions in folders with such names: print nothing there.
     if "_commit" not in answers or not re.fullmatch(r"tmp\w{8}", project.parent.name):
         print(f"{project.name} is ready. Next:\n\n  cd {project.name}\n  uv sync")
-        print("  git add .\n  git commit --message Start")
-        print("  uv run manage.py migrate\n  uv run manage.py runserver\n")
+        print("  git add .\n  git commit --message Start\n  uv run just dev\n")
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def test_printed_steps_lock_commit_and_migrate(tmp_path):
     project = tmp_path / "my_project"
     start = read_start(project)
     assert [step for step in steps[1:] if f"\n{step}\n" not in start] == []
-    assert steps.pop() == "uv run manage.py runserver"
+    assert steps.pop() == "uv run just dev"
 
     env = {"UV_PYTHON": sys.executable}
     run("sh", "-ec", "\n".join(steps), cwd=tmp_path, env=env | AUTHOR)
