@@ -352,6 +352,15 @@ def test_a_bad_change_fails(change, path, old, new, problem):
     assert problem in just(changed, "lint", env={}, check=False)
 
 
+@one_project
+def test_format_reaches_all_and_leaves_what_nobody_can_mend(change):
+    template = "templates/items/item_list.html"
+    change(template, "  <ul>", "<ul>")
+    changed = change("views.py", *REFUSED["print"][1:3])
+    assert "T201" in just(changed, "format", env={})
+    assert (changed.path / "apps" / "items" / template).read_text() == FILES[template]
+
+
 def just(
     project: Project, *arguments: str, env: dict[str, str], check: bool = True
 ) -> str:
