@@ -72,7 +72,7 @@ def test_events_arrive_one_by_one_in_development(streaming):
     command = [just, "dev", f"--port={port}"]
     with Process(command, streaming.path, name="dev", env=env) as process:
         server = Server(process, port, Host="localhost")
-        process.wait_for(server.is_live, 30, "the development server to answer")
+        process.wait_for(server.is_live, 60, "the development server to answer")
         assert_events_arrive_one_by_one(server)
 
 
@@ -128,7 +128,7 @@ def test_an_inline_style_is_blocked_where_it_is_written(project, page):
     command = [just, "dev", f"--port={port}"]
     with Process(command, project.path, name="dev", env=env) as process:
         server = Server(process, port, Host="localhost")
-        process.wait_for(server.is_live, 30, "the development server to answer")
+        process.wait_for(server.is_live, 60, "the development server to answer")
         page.goto(server.url)
         assert not messages
         home.write_text(before.replace("<h1", '<h1 style="color: red"'))

@@ -89,7 +89,7 @@ def test_development_needs_no_other_server(project, tmp_path):
     env = clean_environment() | {"UV_PYTHON": project.python}
     with Process(command, project.path, name="dev", env=env) as process:
         server = Server(process, port, Host="shop.localhost")
-        process.wait_for(server.is_live, 20, "the development server to answer")
+        process.wait_for(server.is_live, 60, "the development server to answer")
         home = server.get("/")
         assert home.status == 200
         assert "Next steps" in home.text
