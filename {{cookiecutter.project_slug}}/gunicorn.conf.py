@@ -47,6 +47,13 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
 
 
+def on_starting(arbiter):
+    """Take traffic, also if an instance drained here before."""
+    if settings.DRAIN_FILE.exists():
+        settings.DRAIN_FILE.unlink()
+        arbiter.log.warning("%s was left from before: removed", settings.DRAIN_FILE)
+
+
 # %if cookiecutter.metrics == "opentelemetry"
 def post_worker_init(worker):
     """Begin to send traces and metrics, if a collector is named."""

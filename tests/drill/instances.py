@@ -40,7 +40,6 @@ class Instance:
 
     def start(self) -> None:
         """Start the server; return when every worker answers."""
-        self.drain_file.unlink(missing_ok=True)
         python = self.project.path / ".venv" / "bin" / "python"
         # The process runs in the folder of the project and logs to its own folder.
         command = ["env", f"--chdir={self.project.path}", python, "-m", "config.serve"]

@@ -36,6 +36,14 @@ def test_wrong_passwords_from_elsewhere_lock_nobody_out(
     assert log_in(client, PASSWORD, address="198.51.100.8") == 302
 
 
+def test_a_next_page_of_another_site_is_refused(client: Client) -> None:
+    form = {"username": "ada@shop.test", "password": PASSWORD}
+    form |= {"next": "https://elsewhere.test/"}
+    response = client.post(reverse("admin:login"), form, follow=True)
+    assert response.redirect_chain == [("/", 302)]
+    assert response.status_code == 200
+
+
 def log_in(client: Client, password: str, address: str = "198.51.100.7") -> int:
     """Return the status of an attempt to log in."""
     form = {"username": "ada@shop.test", "password": password}

@@ -20,6 +20,7 @@ MALFORMED = {
     "DJANGO_ALLOWED_HOSTS": "https://hunter2",
     "DJANGO_CSRF_TRUSTED_ORIGINS": "hunter2",
     "DJANGO_LOG_LEVEL": "hunter2",
+    "DJANGO_SECRET_KEY_FALLBACKS": "hunter2",
     "DJANGO_SECURE_HSTS_SECONDS": "hunter2",
     "DJANGO_SECURE_SSL_REDIRECT": "hunter2",
     # %if cookiecutter.api != "none"

@@ -15,9 +15,12 @@ DEBUG = False
 # Secrets and hosts
 
 SECRET_KEY = env.str("DJANGO_SECRET_KEY")
-is_strong = len(SECRET_KEY) >= 50 and len(set(SECRET_KEY)) >= 5
-env.require("DJANGO_SECRET_KEY", is_strong, "must be 50 random characters or more")
 SECRET_KEY_FALLBACKS = env.list("DJANGO_SECRET_KEY_FALLBACKS", default=[])
+secrets = {"DJANGO_SECRET_KEY": [SECRET_KEY]}
+secrets["DJANGO_SECRET_KEY_FALLBACKS"] = SECRET_KEY_FALLBACKS
+for name, keys in secrets.items():
+    are_strong = all(len(key) >= 50 and len(set(key)) >= 5 for key in keys)
+    env.require(name, are_strong, "must be 50 random characters or more")
 
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS")
 HOST_NAME = re.compile(r"\.?[\w-]+(\.[\w-]+)*|\[[\da-fA-F:.]+\]")
