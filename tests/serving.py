@@ -78,6 +78,6 @@ def serve(project: Project, env: dict[str, str], folder) -> Iterator[Server]:
         process.wait_for(server.is_live, 20, "the server to answer")
         yield server
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(40)  # more than GRACEFUL_TIMEOUT
     finally:
         process.stop()

@@ -8,8 +8,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
-from django.core.files.storage import FileSystemStorage, default_storage
+from django.core.files.storage import FileSystemStorage
 from django.db import connection
+from django.utils.module_loading import import_string
 
 # Reserved for documentation and tests (RFC 2606).
 EXAMPLES = (".example.com", ".example.net", ".example.org", ".example")
@@ -43,8 +44,8 @@ I001 = checks.Info("Errors are not sent to Sentry.", "Set SENTRY_DSN.", id="core
 @checks.register(deploy=True)
 def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
     hosts = [f".{host.lstrip('.').lower()}" for host in settings.ALLOWED_HOSTS]
-    uploads = isinstance(default_storage, FileSystemStorage)
-    on_disk = uploads or connection.vendor == "sqlite"
+    uploads = import_string(settings.STORAGES["default"]["BACKEND"])
+    on_disk = connection.vendor == "sqlite" or issubclass(uploads, FileSystemStorage)
     problems = (
         (W001, not settings.SECURE_CSP and not settings.SECURE_CSP_REPORT_ONLY),
         (W002, any(host == ".*" or host.endswith(EXAMPLES) for host in hosts)),
