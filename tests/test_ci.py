@@ -169,7 +169,7 @@ def test_the_environment_of_the_trial_start_suffices(project):
 @pytest.fixture(scope="module")
 def project(request, tmp_path_factory) -> Project:
     project = Project.bake(tmp_path_factory.mktemp("ci"), **request.param)
-    project.uv("lock", "--quiet")
+    project.sync()
     run("git", "add", "--all", cwd=project.path)
     return project
 
