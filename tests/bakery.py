@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -117,6 +118,19 @@ class Project:
         cookiecutter(output, **answers)
         slug = answers.get("project_slug", "my_project")
         return cls(output / slug, DEFAULTS | answers)
+
+    def copy(self, folder: Path) -> "Project":
+        """Return a copy in a folder, which a test may change; both share .venv."""
+        copy = folder / self.path.name
+        shutil.copytree(self.path, copy, ignore=shutil.ignore_patterns(".venv"))
+        (copy / ".venv").symlink_to(self.path / ".venv")
+        return Project(copy, self.answers, self.python)
+
+    def replace(self, path: str, old: str, new: str) -> None:
+        """Replace a text that is in a file exactly once."""
+        text = (self.path / path).read_text()
+        assert text.count(old) == 1, f"{path} has {old!r} {text.count(old)} times"
+        (self.path / path).write_text(text.replace(old, new))
 
     def sync(self) -> None:
         """Make the project's environment."""

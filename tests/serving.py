@@ -78,6 +78,19 @@ def serve(project: Project, env: dict[str, str], folder) -> Iterator[Server]:
         process.wait_for(server.is_live, 20, "the server to answer")
         yield server
         process.send_signal(signal.SIGTERM)
-        process.wait(40)  # more than GRACEFUL_TIMEOUT
+        process.wait(20)
     finally:
         process.stop()
+
+
+@contextmanager
+def develop(project: Project, **headers: str) -> Iterator[Server]:
+    """Start development with `just dev`."""
+    port = free_port()
+    address = f"--port={port}" if project.answers["interface"] == "asgi" else f"{port}"
+    command = [project.path / ".venv" / "bin" / "just", "dev", address]
+    env = clean_environment() | {"UV_PYTHON": project.python}
+    with Process(command, project.path, name="dev", env=env) as process:
+        server = Server(process, port, **{"Host": "localhost"} | headers)
+        process.wait_for(server.is_live, 20, "the development server to answer")
+        yield server

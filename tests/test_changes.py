@@ -1,7 +1,5 @@
 """Guard rails: ordinary changes of a project pass its checks, bad ones do not."""
 
-import shutil
-
 import pytest
 
 from tests.bakery import Project, run
@@ -279,10 +277,10 @@ def project(request, tmp_path_factory) -> Project:
         (app / name).parent.mkdir(parents=True, exist_ok=True)
         (app / name).write_text(text)
     pages = '    "apps.pages",\n'
-    replace(project, "config/settings/base.py", pages, f'    "apps.items",\n{pages}')
+    project.replace("config/settings/base.py", pages, f'    "apps.items",\n{pages}')
     items = '    path("items/", include("apps.items.urls")),\n'
     pages = items.replace("items", "pages").replace('"pages/"', '""')
-    replace(project, "config/urls.py", pages, pages + items)
+    project.replace("config/urls.py", pages, pages + items)
     project.manage("makemigrations", "items")
     run("git", "add", "--all", cwd=project.path)
     return project
@@ -291,15 +289,11 @@ def project(request, tmp_path_factory) -> Project:
 @pytest.fixture
 def change(project, tmp_path):
     """Return a function that changes one file of the app, in a copy of the project."""
-    copy = tmp_path / project.path.name
-    ignored = shutil.ignore_patterns(".venv")
-    shutil.copytree(project.path, copy, ignore=ignored)
-    (copy / ".venv").symlink_to(project.path / ".venv")
+    copy = project.copy(tmp_path)
 
     def change(path: str, old: str, new: str) -> Project:
-        changed = Project(copy, project.answers)
-        replace(changed, f"apps/items/{path}", old, new)
-        return changed
+        copy.replace(f"apps/items/{path}", old, new)
+        return copy
 
     return change
 
@@ -317,6 +311,9 @@ def test_ordinary_changes_pass(change, env):
     changed = change("models.py", *SAFE)
     changed.manage("makemigrations", "items", "--name", "safe")
     just(changed, "check", env=env)
+    # Without a file or a folder its tests are among those that ran.
+    names = just(changed, "test", "--collect-only", "--quiet", env=env)
+    assert "apps/items/tests.py::test_people_log_in" in names
     log_in = ("apps/items/tests.py", "-k", "log_in", "--sql")
     assert "users_user" in just(changed, "test", *log_in, env=env)
 
@@ -368,10 +365,3 @@ def just(
     result = run(*command, cwd=project.path, env=env, check=check)
     assert check or result.returncode
     return result.stdout + result.stderr
-
-
-def replace(project: Project, path: str, old: str, new: str) -> None:
-    file = project.path / path
-    text = file.read_text()
-    assert text.count(old) == 1, f"{path} has {old!r} {text.count(old)} times"
-    file.write_text(text.replace(old, new))

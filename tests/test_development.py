@@ -1,14 +1,12 @@
 """Development is like production: it streams, and heeds what .env says."""
 
-import shutil
 import time
 import urllib.request
 
 import pytest
 
-from tests.bakery import Project, clean_environment, production_environment
-from tests.services import Process, free_port
-from tests.serving import Server, serve
+from tests.bakery import Project, production_environment
+from tests.serving import Server, develop, serve
 
 # Each event carries the time at which it was sent.
 EVENTS = """
@@ -36,13 +34,16 @@ from django.core.cache import cache
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.mail import send_mail
+from django.db import connection
 from django_redis import get_redis_connection
 send_mail("From development", "", None, ["ada@shop.test"])
 cache.set("from", "development")
 name = default_storage.save("note.txt", ContentFile(b"kept"))
 print(default_storage.open(name).read(), get_redis_connection().dbsize() > 0)
 print("box.lan" in settings.ALLOWED_HOSTS, ".localhost" in settings.ALLOWED_HOSTS)
-print(settings.LOGGING["root"]["level"], settings.DEBUG)
+with connection.cursor() as cursor:
+    cursor.execute("SELECT version()")
+print(settings.DEBUG)
 """
 
 pytestmark = pytest.mark.xdist_group("development")
@@ -57,22 +58,14 @@ def project(tmp_path_factory) -> Project:
 
 @pytest.fixture
 def streaming(project, tmp_path) -> Project:
-    copy = tmp_path / project.path.name
-    shutil.copytree(project.path, copy, ignore=shutil.ignore_patterns(".venv"))
-    (copy / ".venv").symlink_to(project.path / ".venv")
-    with (copy / "apps" / "pages" / "urls.py").open("a") as urls:
+    copy = project.copy(tmp_path)
+    with (copy.path / "apps" / "pages" / "urls.py").open("a") as urls:
         urls.write(EVENTS)
-    return Project(copy, project.answers)
+    return copy
 
 
 def test_events_arrive_one_by_one_in_development(streaming):
-    port = free_port()
-    just = streaming.path / ".venv" / "bin" / "just"
-    env = clean_environment() | {"UV_PYTHON": streaming.python}
-    command = [just, "dev", f"--port={port}"]
-    with Process(command, streaming.path, name="dev", env=env) as process:
-        server = Server(process, port, Host="localhost")
-        process.wait_for(server.is_live, 60, "the development server to answer")
+    with develop(streaming) as server:
         assert_events_arrive_one_by_one(server)
 
 
@@ -98,40 +91,33 @@ def assert_events_arrive_one_by_one(server: Server) -> None:
     assert arrived[1] < sent[2]
 
 
-def test_development_heeds_dotenv(project, services):
-    dotenv = project.path / ".env"
-    before, sent = dotenv.read_text(), len(services.smtp.messages)
+def test_development_heeds_dotenv(project, services, tmp_path):
+    sent = len(services.smtp.messages)
     env = production_environment(project.answers, services)
     kept = ("AWS_", "CACHE_URL", "DATABASE_URL")
     lines = [f"{name}={env[name]}" for name in env if name.startswith(kept)]
-    lines += ["DJANGO_ALLOWED_HOSTS=box.lan", "DJANGO_LOG_LEVEL=warning"]
+    lines += ["DJANGO_ALLOWED_HOSTS=box.lan", "DJANGO_LOG_LEVEL=debug"]
     lines += [f"EMAIL_URL=smtp://127.0.0.1:{services.smtp.port}"]
-    dotenv.write_text("\n".join([before, *lines]))
-    try:
-        output = project.manage("shell", "--no-imports", "--command", USE_ALL).stdout
-        tests = project.execute("python", "-m", "pytest", "-q", "tests/test_pages.py")
-    finally:
-        dotenv.write_text(before)
-    assert output.split() == ["b'kept'", "True", "True", "True", "WARNING", "True"]
+    copy = project.copy(tmp_path)
+    with (copy.path / ".env").open("a") as dotenv:
+        dotenv.write("\n".join(lines))
+    result = copy.manage("shell", "--no-imports", "--command", USE_ALL)
+    assert result.stdout.split() == ["b'kept'", *["True"] * 4]
+    assert "SELECT version()" in result.stderr
     assert len(services.smtp.messages) == sent + 1
+    # It changes no result of the project's tests.
+    tests = copy.execute("python", "-m", "pytest", "-q", "tests/test_pages.py")
     assert "passed" in tests.stdout
 
 
-def test_an_inline_style_is_blocked_where_it_is_written(project, page):
-    home = project.path / "templates" / "home.html"
-    before = home.read_text()
-    port = free_port()
-    just = project.path / ".venv" / "bin" / "just"
-    env = clean_environment() | {"UV_PYTHON": project.python}
+def test_an_inline_style_is_blocked_where_it_is_written(project, page, tmp_path):
+    copy = project.copy(tmp_path)
     messages: list[str] = []
     page.on("console", lambda message: messages.append(message.text))
-    command = [just, "dev", f"--port={port}"]
-    with Process(command, project.path, name="dev", env=env) as process:
-        server = Server(process, port, Host="localhost")
-        process.wait_for(server.is_live, 60, "the development server to answer")
+    with develop(copy) as server:
         page.goto(server.url)
         assert not messages
-        home.write_text(before.replace("<h1", '<h1 style="color: red"'))
+        # The browser reloads by itself.
+        copy.replace("templates/home.html", "<h1", '<h1 style="color: red"')
         page.wait_for_selector("h1[style]")
-        home.write_text(before)
     assert any("inline style" in message for message in messages)

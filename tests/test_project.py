@@ -11,13 +11,12 @@ import pytest
 
 from tests.bakery import (
     PAIRWISE,
-    clean_environment,
     describe,
     production_environment,
     run,
 )
-from tests.services import Process, free_port
-from tests.serving import Server, serve
+from tests.services import free_port
+from tests.serving import develop, serve
 from tests.test_ci import check_environment
 
 # One test worker bakes a project, makes its environment and runs all tests of it.
@@ -81,15 +80,8 @@ def test_own_tests_pass_on_sqlite_too(project):
 
 
 @every_project
-def test_development_needs_no_other_server(project, tmp_path):
-    project.manage("migrate")
-    port = free_port()
-    address = f"{port}" if project.answers["interface"] == "wsgi" else f"--port={port}"
-    command = [project.path / ".venv" / "bin" / "just", "dev", address]
-    env = clean_environment() | {"UV_PYTHON": project.python}
-    with Process(command, project.path, name="dev", env=env) as process:
-        server = Server(process, port, Host="shop.localhost")
-        process.wait_for(server.is_live, 60, "the development server to answer")
+def test_development_needs_no_other_server(project):
+    with develop(project, Host="shop.localhost") as server:
         home = server.get("/")
         assert home.status == 200
         assert "Next steps" in home.text

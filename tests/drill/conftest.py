@@ -118,16 +118,11 @@ def break_promise(project: Project, tmp_path: Path) -> Callable[..., Project]:
     The text ``old`` must be there exactly once.
     """
 
+    copy = project.copy(tmp_path / "broken")
+
     def break_promise(path: str, old: str, new: str) -> Project:
-        copy = tmp_path / "broken" / project.path.name
-        if not copy.exists():
-            ignored = shutil.ignore_patterns(".venv", ".git")
-            shutil.copytree(project.path, copy, ignore=ignored)
-            (copy / ".venv").symlink_to(project.path / ".venv")
-        text = (copy / path).read_text()
-        assert text.count(old) == 1, f"{path} has {old!r} {text.count(old)} times"
-        (copy / path).write_text(text.replace(old, new))
-        return Project(copy, project.answers)
+        copy.replace(path, old, new)
+        return copy
 
     return break_promise
 

@@ -32,8 +32,9 @@ def check_connection(connection: Any) -> None:
     try:
         ConnectionPool.check_connection(connection)
     except Error:
-        for alias in connections:
-            connections[alias].pool.drain()  # type: ignore[attr-defined]
+        for database in connections.all():
+            if pool := getattr(database, "pool", None):
+                pool.drain()
         raise
 
 

@@ -26,14 +26,13 @@ class AsyncWhiteNoiseMiddleware(WhiteNoiseMiddleware):
         super().__init__(get_response)
         markcoroutinefunction(self)
 
-    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    async def __call__(self, request: HttpRequest) -> Any:
         response: HttpResponseBase
         file = self.files.get(request.path_info)
         if self.autorefresh:
             file = await sync_to_async(self.find_file)(request.path_info)
         if file is None:
-            response = await self.get_response(request)
-            return response
+            return await self.get_response(request)
         found = file.get_response(request.method, request.META)
         if found.file is None:
             response = HttpResponse(status=found.status)

@@ -58,14 +58,17 @@ CELERY_TASK_ALWAYS_EAGER = not CELERY_BROKER_URL
 # %if cookiecutter.media_storage == "s3"
 if env.str("AWS_STORAGE_BUCKET_NAME", default=""):
     from config.settings.storage import *
+
 # %endif
 # %if cookiecutter.media_storage == "gcs"
 if env.str("GS_BUCKET_NAME", default=""):
     from config.settings.storage import *
+
 # %endif
 # %if cookiecutter.media_storage == "azure"
 if env.str("AZURE_CONTAINER", default=""):
     from config.settings.storage import *
+
 # %endif
 # Serve the edited files, without collectstatic.
 STORAGES["staticfiles"] = {
@@ -81,6 +84,7 @@ MIDDLEWARE[before:before] = [
 INTERNAL_IPS = ["127.0.0.1", "::1"]
 # %if cookiecutter.interface == "wsgi"
 DEBUG_TOOLBAR_CONFIG = {"SHOW_COLLAPSED": True}
+
 # %else
 # The panel of the request reads the session on the event loop, which is an error.
 DEBUG_TOOLBAR_CONFIG = {
@@ -91,15 +95,18 @@ DEBUG_TOOLBAR_CONFIG = {
         "debug_toolbar.panels.redirects.RedirectsPanel",
     },
 }
+
 # %endif
 
 # %if cookiecutter.database == "sqlite"
 # SQLite writes a table anew for most changes, with each NOT NULL that it had before:
 # tests/test_migrations.py looks for new ones.
 TOO_STRICT = ["NOT_NULL"]
+
 # %else
 # This check refuses a longer max_length too.
 TOO_STRICT = ["ALTER_COLUMN"]
+
 # %endif
 # Check only the migrations of the project's own apps.
 MIGRATION_LINTER_OPTIONS = {
@@ -118,7 +125,8 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
-        "django": {"handlers": []},
+        # An empty list removes Django's own handlers.
+        "django": {"handlers": [], "level": "NOTSET"},
         "django.utils.autoreload": {"level": "INFO"},
         # The server writes a line for each request itself.
         "access": {"level": "WARNING"},
