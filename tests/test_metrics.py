@@ -85,18 +85,22 @@ print(ours + [name for name in sys.modules if name.startswith(parts)])
 """
 
 
-# A name of its own: the projects of other tests keep counts in the same folder.
-SLUG = "measured"
-
-
 def every_interface(metrics):
-    """Parametrize the project with these metrics and each interface."""
-    answers = {"metrics": metrics, "project_slug": SLUG}
+    """Parametrize the project with these metrics and each interface.
+
+    Each has a name of its own: the projects of other tests, which may run at the same
+    moment, keep their counts in the same folder.
+    """
+    answers = {"metrics": metrics}
     if metrics == "opentelemetry":
         answers["task_queue"] = "celery"
     rows = [
         pytest.param(
-            {"interface": interface, **answers},
+            {
+                "interface": interface,
+                "project_slug": f"measured_{interface}",
+                **answers,
+            },
             id=interface,
             marks=mark(f"{metrics} {interface}"),
         )
@@ -141,7 +145,7 @@ def test_counts_are_exact_over_all_workers_after_kills_and_reloads(
     port, data = int(env["METRICS_PORT"]), tmp_path / "prometheus"
     with (
         serve(project, env | {"WEB_CONCURRENCY": "3"}, tmp_path) as server,
-        Prometheus(data, f"{HOST}:{port}", SLUG) as prometheus,
+        Prometheus(data, f"{HOST}:{port}", find_slug(project)) as prometheus,
     ):
 
         def assert_size(number, without=()):
@@ -232,7 +236,7 @@ def test_every_metric_of_the_dashboard_and_the_alerts_is_scraped(
     data, target = tmp_path / "prometheus", f"{HOST}:{env['METRICS_PORT']}"
     with (
         serve(project, env, tmp_path) as server,
-        Prometheus(data, target, SLUG, rules) as prometheus,
+        Prometheus(data, target, find_slug(project), rules) as prometheus,
     ):
 
         def has_data(expression):
@@ -287,7 +291,7 @@ def test_a_port_that_is_taken_ends_the_start_and_leaves_nothing(project, env):
         result = project.execute(*start, env=env | address, check=False)
     assert result.returncode
     assert "Address already in use" in result.stdout + result.stderr
-    assert not list(Path("/dev/shm").glob(f"{SLUG}-metrics-*"))
+    assert not list(Path("/dev/shm").glob(f"{find_slug(project)}-metrics-*"))
 
 
 @every_interface("opentelemetry")
@@ -511,9 +515,13 @@ def scrape(env) -> str:
         return answer.read().decode()
 
 
+def find_slug(project) -> str:
+    return project.answers["project_slug"]
+
+
 def find_folder(master: int) -> Path:
     """Return the folder to which the workers of this server write their counts."""
-    (file,) = Path("/dev/shm").glob(f"{SLUG}-metrics-*/gauge_livesum_{master}.db")
+    (file,) = Path("/dev/shm").glob(f"measured_*-metrics-*/gauge_livesum_{master}.db")
     return file.parent
 
 
