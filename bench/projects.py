@@ -120,7 +120,7 @@ def make(
         "WEB_THREADS": str(THREADS),
     }
     add_views(python, ours, our_env, "apps", "config/urls.py")
-    manifest = json.loads((ours / "staticfiles" / "staticfiles.json").read_text())
+    manifest = json.loads((ours / "staticfiles.json").read_text())
 
     bare = folder / f"bare_{interface}"
     bare.mkdir()

@@ -179,6 +179,7 @@ def production_environment(answers: dict[str, str], services) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "DJANGO_SECRET_KEY": secrets.token_urlsafe(48),
         "DJANGO_ALLOWED_HOSTS": "shop.test, www.shop.test",
+        "DJANGO_WELCOME_MAIL": "true",
         "SENTRY_DSN": services.sentry.dsn,
     }
     if answers["database"] == "postgresql":

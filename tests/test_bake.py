@@ -89,7 +89,6 @@ OWNED = {
     ("database", "postgresql"): SERVER,
     ("database", "mysql"): SERVER,
     ("database", "sqlite"): "data/.gitignore tests/test_migrations.py",
-    ("cache", "redis"): "core/outages.py",
     ("cache", "database"): """
         core/migrations/0001_cache_table.py core/migrations/__init__.py
         """,
@@ -113,7 +112,8 @@ OWNED = {
         """,
     ("api", "drf"): f"""{API}
         apps/api/authentication.py apps/api/pagination.py apps/api/parsers.py
-        apps/api/serializers.py apps/api/urls.py apps/api/views.py
+        apps/api/serializers.py apps/api/throttling.py apps/api/urls.py
+        apps/api/views.py
         """,
     ("api", "ninja"): f"""{API}
         apps/api/endpoints.py apps/api/security.py apps/api/users.py

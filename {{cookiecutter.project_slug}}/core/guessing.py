@@ -1,43 +1,74 @@
-"""How django-axes counts wrong passwords: by user, by address, by network.
+"""How django-axes counts wrong passwords: by user and address, and by address.
 
 https://django-axes.readthedocs.io/en/latest/4_configuration.html
 """
 
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from axes.attempts import get_cool_off_threshold
 from axes.handlers.database import AxesDatabaseHandler
+from axes.helpers import get_client_username
 from axes.models import AccessAttempt
-from django.db.models import Sum
-from django.http import HttpRequest
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Sum
 
-IPV6_PREFIX = 64  # the network of one household or one server
+from core.proxies import UNKNOWN
+
 USERS_PER_ADDRESS = 5  # an address may fail so many times as often as one user
 
 
-def client_network(request: HttpRequest) -> str | None:
-    """Return the client's address; for IPv6 its /64 network, which has one owner."""
-    try:
-        address = ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address):
-        network = ip_network((address, IPV6_PREFIX), strict=False)
-        return str(network.network_address)
-    return str(address)
-
-
 class GuessingHandler(AxesDatabaseHandler):
-    """Also lock out an address that tries a few passwords on each of many users."""
+    """Count an attempt before its password is checked, and keep nothing else of it.
+
+    Of guesses at the same moment no more are checked than of guesses in turn.
+    """
+
+    def is_allowed(
+        self, request: Any, credentials: dict[str, Any] | None = None
+    ) -> bool:
+        self.clean_expired_user_attempts(request, credentials)
+        if not super().is_allowed(request, credentials):
+            return False
+        attempt, _ = AccessAttempt.objects.get_or_create(
+            username=get_client_username(request, credentials),
+            ip_address=request.axes_ip_address,
+            user_agent="",
+            defaults={"failures_since_start": 0, "path_info": request.axes_path_info},
+        )
+        attempts = AccessAttempt.objects.filter(pk=attempt.pk)
+        count, time = F("failures_since_start"), request.axes_attempt_time
+        # In one transaction: the number that is read is this attempt's own.
+        with transaction.atomic():
+            attempts.update(failures_since_start=count + 1, attempt_time=time)
+            numbers = attempts.values_list("failures_since_start", flat=True)
+            number = numbers.first() or 1
+        of_address = self.get_failures_of_address(request)
+        is_allowed: bool = max(number, of_address) <= settings.AXES_FAILURE_LIMIT
+        if not is_allowed:
+            attempts.update(failures_since_start=count - 1)
+        return is_allowed
+
+    def user_login_failed(
+        self, sender: Any, credentials: dict[str, Any], request: Any = None, **kw: Any
+    ) -> None:
+        """Answer "too many attempts" from the attempt on that reaches the limit."""
+        request.axes_locked_out = self.is_locked(request, credentials)
+        if request.axes_locked_out:
+            super().user_login_failed(sender, credentials, request, **kw)
 
     def get_failures(
         self, request: Any, credentials: dict[str, Any] | None = None
-    ) -> int:
-        """Return the failures to compare with AXES_FAILURE_LIMIT."""
-        of_user: int = super().get_failures(request, credentials)
-        of_address = AccessAttempt.objects.filter(
+    ) -> float:
+        """Return the attempts to compare with AXES_FAILURE_LIMIT."""
+        of_user: float = super().get_failures(request, credentials)
+        return max(of_user, self.get_failures_of_address(request))
+
+    def get_failures_of_address(self, request: Any) -> float:
+        """Lock out an address, too, that tries a few passwords on each of many users."""
+        attempts = AccessAttempt.objects.filter(
             ip_address=request.axes_ip_address,
             attempt_time__gte=get_cool_off_threshold(request),
-        ).aggregate(total=Sum("failures_since_start"))
-        return max(of_user, (of_address["total"] or 0) // USERS_PER_ADDRESS)
+        ).exclude(ip_address=UNKNOWN)
+        total = attempts.aggregate(total=Sum("failures_since_start"))["total"]
+        return (total or 0) / USERS_PER_ADDRESS

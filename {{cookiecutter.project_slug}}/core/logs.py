@@ -69,6 +69,21 @@ def printable(text: str) -> str:
     return quote(text[:LONGEST], SAFE, errors="replace")[:LONGEST]
 
 
+class OncePerMinute(logging.Filter):
+    """Pass a message once a minute, as a warning: an outage must not fill the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next: dict[Any, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.created < self.next.get(record.msg, 0):
+            return False
+        self.next[record.msg] = record.created + 60
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
+
+
 class RequestFilter(logging.Filter):
     """Add the request id, shorten the lines about refusals, drop those about probes."""
 

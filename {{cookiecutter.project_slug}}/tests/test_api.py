@@ -5,8 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
+from django.contrib.sessions.models import Session
 from django.test import Client
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 from openapi_spec_validator import validate
 from pytest_django.fixtures import Settings
@@ -14,6 +16,7 @@ from pytest_django.fixtures import Settings
 from apps.api.docs import SCHEMA
 from apps.api.models import AccessToken
 from apps.users.models import User
+from config.settings import base
 
 pytestmark = pytest.mark.django_db
 
@@ -31,9 +34,19 @@ def ada() -> User:
 def token(ada: User) -> str:
     """Return the text of a token of Ada's."""
     access = AccessToken(user=ada, name="till")
-    text = access.renew()
+    access.renew()
     access.save()
-    return text
+    return access.text
+
+
+@pytest.fixture
+def staff(ada: User) -> User:
+    """Return Ada, who may use the admin for tokens."""
+    ada.is_staff = True
+    ada.save()
+    may = Permission.objects.filter(content_type__model="accesstoken")
+    ada.user_permissions.set(may)
+    return ada
 
 
 def test_a_stranger_is_told_how_to_get_in(client: Client) -> None:
@@ -55,14 +68,20 @@ def test_other_credentials_open_nothing(client: Client, credentials: str) -> Non
     assert client.get(ME, headers={"authorization": credentials}).status_code == 401
 
 
-@pytest.mark.parametrize("end", ["it expires", "it is deleted", "its user is inactive"])
-def test_a_token_opens_nothing_once(client: Client, token: str, end: str) -> None:
-    if end == "it expires":
-        AccessToken.objects.update(expires_at=timezone.now())
-    elif end == "it is deleted":
-        AccessToken.objects.all().delete()
-    else:
-        User.objects.update(is_active=False)
+@pytest.mark.parametrize(
+    ("model", "change"),
+    [
+        (AccessToken, {"expires_at": timezone.now()}),
+        (AccessToken, {"created_at": timezone.now() - base.API_TOKEN_MAX_AGE}),
+        (AccessToken, {"digest": ""}),
+        (User, {"is_active": False}),
+        (User, {"password": "another"}),
+    ],
+)
+def test_a_token_opens_nothing_once_it_or_its_user_has_changed(
+    client: Client, token: str, model: Any, change: dict[str, Any]
+) -> None:
+    model.objects.update(**change)
     assert client.get(ME, headers=bearer(token)).status_code == 401
 
 
@@ -70,17 +89,36 @@ def test_the_text_of_a_token_is_not_kept(token: str) -> None:
     assert token not in str(AccessToken.objects.values())
 
 
-def test_the_admin_shows_a_new_token_once(
-    admin_client: Client, client: Client, ada: User
-) -> None:
-    day = f"{timezone.now() + timedelta(days=1):%Y-%m-%d}"
-    form = {"user": ada.pk, "name": "till", "expires_at_0": day}
-    add = reverse("admin:api_accesstoken_add")
-    page = admin_client.post(add, form | {"expires_at_1": "12:00"}, follow=True).text
+def test_the_admin_shows_a_new_token_once(client: Client, staff: User) -> None:
+    """Whoever is named, it is the token of the person who asks."""
+    other = User.objects.create_superuser("root@shop.test")
+    client.force_login(staff)
+    page = add_token(client, days=1, user=other.pk)
     text = page.partition("<code>")[2].partition("</code>")[0]
-    assert client.get(ME, headers=bearer(text)).status_code == 200
-    change = reverse("admin:api_accesstoken_change", args=[ada.access_tokens.get().pk])
-    assert text not in admin_client.get(change).text
+    me = Client().get(ME, headers=bearer(text))
+    assert me.json()["email"] == "ada@shop.test"
+    assert text not in str(Session.objects.get().get_decoded())
+    token = staff.access_tokens.get()
+    change = reverse("admin:api_accesstoken_change", args=[token.pk])
+    assert text not in client.get(change).text
+
+
+def test_a_token_ends_in_a_year_at_the_latest(client: Client, staff: User) -> None:
+    client.force_login(staff)
+    assert "at the latest" in add_token(client, days=366)
+    assert not AccessToken.objects.exists()
+
+
+def test_only_a_superuser_touches_the_tokens_of_others(
+    client: Client, admin_client: Client, staff: User, admin_user: User
+) -> None:
+    access = AccessToken(user=admin_user, name="till")
+    access.renew()
+    access.save()
+    change = reverse("admin:api_accesstoken_change", args=[access.pk])
+    client.force_login(staff)
+    assert client.get(change).status_code == 302
+    assert admin_client.get(change).status_code == 200
 
 
 def test_a_person_changes_their_names_and_nothing_else(
@@ -100,7 +138,7 @@ def test_a_session_changes_nothing_without_the_csrf_token(
     client.force_login(ada)
     assert client.get(ME).status_code == 200
     assert patch(client, {"first_name": "Eve"}).status_code == 403
-    client.get(reverse("api-docs"))
+    client.get(reverse("api:docs"))
     proof = {"x-csrftoken": client.cookies[settings.CSRF_COOKIE_NAME].value}
     assert patch(client, {"first_name": "Augusta"}, **proof).status_code == 200
 
@@ -130,6 +168,28 @@ def test_an_address_may_ask_so_often_and_cannot_be_made_up(
     assert client.get("/api/", REMOTE_ADDR="198.51.100.8").status_code == 200
 
 
+@pytest.mark.parametrize("address", [ME, "/api/docs/", reverse_lazy(SCHEMA)])
+def test_refusals_and_documents_count_too(
+    client: Client, settings: Settings, address: str
+) -> None:
+    headers = {"authorization": "Bearer wrong"} if address == ME else {}
+    limit = int(settings.API_RATES["anon"].partition("/")[0])
+    for number in range(limit + 1):
+        peer = f"2001:db8::{number:x}"
+        response = client.get(address, headers=headers, REMOTE_ADDR=peer)
+    assert response.status_code == 429
+    assert response.headers["Retry-After"]
+
+
+def test_strangers_whose_address_is_unknown_share_no_limit(
+    client: Client, settings: Settings
+) -> None:
+    limit = int(settings.API_RATES["anon"].partition("/")[0])
+    for _ in range(limit + 1):
+        response = client.get("/api/", REMOTE_ADDR="")
+    assert response.status_code == 200
+
+
 def test_the_schema_is_valid(client: Client) -> None:
     schema = client.get(reverse(SCHEMA)).json()
     validate(schema)
@@ -137,7 +197,7 @@ def test_the_schema_is_valid(client: Client) -> None:
 
 
 def test_the_docs_come_from_this_site_alone(client: Client) -> None:
-    page = client.get(reverse("api-docs"))
+    page = client.get(reverse("api:docs"))
     assert page.status_code == 200
     assert reverse(SCHEMA) in page.text
     assert "//" not in page.text
@@ -162,6 +222,13 @@ def test_other_sites_may_use_the_api_only_if_they_are_named(
         response = client.get(ME, headers={"origin": origin})
         assert response.headers.get("Access-Control-Allow-Origin") == allowed
         assert "Access-Control-Allow-Credentials" not in response.headers
+
+
+def add_token(client: Client, days: int, **form: Any) -> str:
+    """Return the page that the admin answers with."""
+    day = f"{timezone.now() + timedelta(days=days):%Y-%m-%d}"
+    form |= {"name": "till", "expires_at_0": day, "expires_at_1": "12:00"}
+    return client.post(reverse("admin:api_accesstoken_add"), form).text
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -8,9 +8,11 @@ from django.core import mail
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from pytest_django.fixtures import Settings
 
 from apps.users.models import User
 from config.celery import app
+from config.settings import base
 
 # Nothing is committed in the transaction that pytest-django puts around other tests.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,8 +29,11 @@ FORM = {
 
 
 @pytest.fixture
-def queue(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def queue(
+    admin_client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
     """Return the tasks that wait in memory; in other tests they run at once."""
+    settings.WELCOME_MAIL = True
     monkeypatch.setitem(app.conf, "task_always_eager", False)
     with app.connection() as connection, connection.SimpleQueue("celery") as waiting:
         yield waiting
@@ -49,6 +54,14 @@ def test_a_transaction_that_is_rolled_back_enqueues_nothing(queue: Any) -> None:
     with transaction.atomic():
         User.objects.create(email=ADA)
         transaction.set_rollback(True)
+    assert queue.qsize() == 0
+
+
+def test_new_users_get_no_mail_unless_it_is_switched_on(
+    queue: Any, settings: Settings
+) -> None:
+    settings.WELCOME_MAIL = base.WELCOME_MAIL
+    User.objects.create(email=ADA)
     assert queue.qsize() == 0
 
 

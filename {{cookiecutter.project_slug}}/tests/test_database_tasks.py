@@ -11,6 +11,7 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django.fixtures import Settings
 
 from apps.users.models import User
+from config.settings import base
 from core.logs import request_id
 
 # Nothing is committed in the transaction that pytest-django puts around other tests.
@@ -30,6 +31,7 @@ FORM = {
 @pytest.fixture(autouse=True)
 def queue(admin_client: Client, settings: Settings) -> None:
     """Let tasks wait in the database; in other tests they run at once."""
+    settings.WELCOME_MAIL = True
     settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 
@@ -48,4 +50,10 @@ def test_a_transaction_that_is_rolled_back_enqueues_nothing() -> None:
     with transaction.atomic():
         User.objects.create(email=ADA)
         transaction.set_rollback(True)
+    assert not DBTaskResult.objects.exists()
+
+
+def test_new_users_get_no_mail_unless_it_is_switched_on(settings: Settings) -> None:
+    settings.WELCOME_MAIL = base.WELCOME_MAIL
+    User.objects.create(email=ADA)
     assert not DBTaskResult.objects.exists()

@@ -21,9 +21,11 @@ def test_a_page_answers(client: Client, address: str) -> None:
 
 def test_security_txt_names_a_contact_and_is_valid_for_months(client: Client) -> None:
     """https://www.rfc-editor.org/rfc/rfc9116#section-2.5"""
-    text = client.get("/.well-known/security.txt").text
+    headers = {"host": "testserver:8443"}
+    text = client.get("/.well-known/security.txt", headers=headers).text
     fields = dict(re.findall(r"^([\w-]+): (.+)$", text, re.MULTILINE))
     assert fields["Contact"]
+    assert fields["Canonical"] == "https://testserver/.well-known/security.txt"
     lifetime = datetime.fromisoformat(fields["Expires"]) - timezone.now()
     assert timedelta(days=30) < lifetime < timedelta(days=366)
 

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
@@ -34,6 +35,26 @@ def test_the_admin_is_for_staff(client: Client) -> None:
     response = client.get(address)
     assert response.status_code == 302
     assert response.headers["Location"].startswith(reverse("admin:login"))
+
+
+def test_staff_who_are_no_superusers_give_nobody_powers(
+    client: Client, admin_user: User
+) -> None:
+    ada = User.objects.create_user("ada@shop.test", is_staff=True)
+    eve = User.objects.create_user("eve@shop.test")
+    ada.user_permissions.set(Permission.objects.all())
+    client.force_login(ada)
+    change = reverse("admin:users_user_change", args=[eve.pk])
+    group = Group.objects.create(name="Powers")
+    powers = {"is_staff": "on", "is_superuser": "on", "groups": group.pk}
+    form = {**client.get(change).context["adminform"].form.initial, **powers}
+    client.post(change, {name: value for name, value in form.items() if value})
+    eve.refresh_from_db()
+    assert (eve.is_staff, eve.is_superuser, eve.groups.count()) == (False, False, 0)
+    for person in (admin_user, ada):
+        password = reverse("admin:auth_user_password_change", args=[person.pk])
+        assert client.post(password, {"password1": "x"}).status_code == 403
+    assert client.post(reverse("admin:auth_group_add")).status_code == 403
 
 
 def test_passwords_are_kept_with_argon2(settings: Settings) -> None:

@@ -1,11 +1,17 @@
 """core/guessing.py: which wrong passwords count together."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from apps.users.hashers import Argon2PasswordHasher
 from apps.users.models import User
+from axes.models import AccessAttempt
 from config.settings import base
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test import Client
 from django.urls import reverse
 
 PASSWORD = "correct horse battery"
@@ -29,6 +35,45 @@ def test_a_network_of_ipv6_counts_as_one_address(client):
     attempts = [log_in(client, address=f"2001:db8::{number}") for number in range(1, 6)]
     assert attempts == [200] * 4 + [429]
     assert log_in(client, PASSWORD, address="2001:db8:0:1::1") == 302
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_guesses_at_the_same_moment_no_more_are_checked(settings, monkeypatch):
+    settings.PASSWORD_HASHERS = base.PASSWORD_HASHERS
+    User.objects.create_superuser("grace", password=PASSWORD)
+    checked, verify = [], Argon2PasswordHasher.verify
+
+    def count(hasher, password, encoded):
+        checked.append(password)
+        return verify(hasher, password, encoded)
+
+    def guess(password):
+        try:
+            return log_in(Client(), password, username="grace")
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(Argon2PasswordHasher, "verify", count)
+    passwords = [f"guess {number}" for number in range(20)]
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(guess, passwords))
+    assert (len(checked), answers.count(429) >= 16) == (5, True)
+
+
+def test_strangers_whose_address_is_unknown_count_by_user_alone(client):
+    attempts = [
+        log_in(client, address="", username=f"user-{number}") for number in range(30)
+    ]
+    assert attempts == [200] * 30
+    assert [log_in(client, address="") for _ in range(5)] == [200] * 4 + [429]
+    assert log_in(client, PASSWORD, address="") == 429
+
+
+def test_nothing_that_was_sent_is_kept(client):
+    form = {"username": "ada", "password": GUESS, "token": "s3cret"}
+    client.post(reverse("admin:login") + "?key=s3cret", form)
+    assert AccessAttempt.objects.count() == 1
+    assert "s3cret" not in str(AccessAttempt.objects.values())
 
 
 def test_a_log_in_forgets_the_wrong_passwords_before(client):

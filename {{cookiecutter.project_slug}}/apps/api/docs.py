@@ -4,14 +4,13 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_safe
 
 # %if cookiecutter.api == "drf"
 SCHEMA, VIEWER = "api:schema", "drf_spectacular_sidecar/swagger-ui-dist"
 # %else
 SCHEMA, VIEWER = "api:openapi-json", "ninja"
 # %endif
-ENTRY_POINTS = {"docs": "api-docs", "schema": SCHEMA, "v1/users/me": "api:me"}
+ENTRY_POINTS = {"docs": "api:docs", "schema": SCHEMA, "v1/users/me": "api:me"}
 
 
 def entry_points(request: HttpRequest) -> dict[str, str]:
@@ -20,7 +19,6 @@ def entry_points(request: HttpRequest) -> dict[str, str]:
     return {name: absolute(reverse(view)) for name, view in ENTRY_POINTS.items()}
 
 
-@require_safe
-def docs(request: HttpRequest) -> HttpResponse:
+def render_docs(request: HttpRequest) -> HttpResponse:
     context = {"project_name": settings.PROJECT_NAME, "schema_url": reverse(SCHEMA)}
     return render(request, "api/docs.html", context | {"viewer": VIEWER})

@@ -1,5 +1,8 @@
 """The API's URLs. Each version has its own prefix and does not change for clients."""
 
+from math import ceil
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -7,7 +10,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError
 
 from apps.api import users
-from apps.api.docs import docs, entry_points
+from apps.api.docs import entry_points, render_docs
 from apps.api.security import AnonThrottle, BearerAuth, SessionAuth, UserThrottle
 
 api = NinjaAPI(
@@ -15,8 +18,7 @@ api = NinjaAPI(
     version=settings.PROJECT_VERSION,
     description=settings.PROJECT_DESCRIPTION,
     urls_namespace="api",
-    openapi_url="openapi.json",
-    docs_url=None,
+    openapi_url=None,
     auth=[BearerAuth(), SessionAuth()],
     throttle=[AnonThrottle(), UserThrottle()],
 )
@@ -28,17 +30,29 @@ def index(request: HttpRequest) -> dict[str, str]:
     return entry_points(request)
 
 
+@api.get("docs/", auth=None, include_in_schema=False, url_name="docs")
+def docs(request: HttpRequest) -> HttpResponse:
+    return render_docs(request)
+
+
+@api.get("openapi.json", auth=None, include_in_schema=False, url_name="openapi-json")
+def schema(request: HttpRequest) -> dict[str, Any]:
+    """Return the schema; the page that Ninja has for it would have no limit."""
+    return api.get_openapi_schema()
+
+
 @api.exception_handler(AuthenticationError)
 def refuse(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
-    """Say in a refusal how to log in (RFC 9110, section 15.5.2)."""
-    response = api.create_response(
-        request, {"detail": str(error)}, status=error.status_code
-    )
-    response.headers["WWW-Authenticate"] = "Bearer"
+    """Count a refusal too, and say how to log in (RFC 9110, section 15.5.2)."""
+    throttle = AnonThrottle()
+    if throttle.allow_request(request):
+        status, name, value = error.status_code, "WWW-Authenticate", "Bearer"
+    else:
+        status, name, value = 429, "Retry-After", str(ceil(throttle.wait() or 0))
+        error = AuthenticationError(message="Too many requests.")
+    response = api.create_response(request, {"detail": str(error)}, status=status)
+    response.headers[name] = value
     return response
 
 
-urlpatterns = [
-    path("docs/", docs, name="api-docs"),
-    path("", api.urls),
-]
+urlpatterns = [path("", api.urls)]

@@ -5,6 +5,7 @@ import secrets
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
@@ -12,7 +13,7 @@ LIFETIME = timedelta(days=90)
 
 
 def default_expiry() -> datetime:
-    return timezone.now() + LIFETIME
+    return timezone.now() + min(LIFETIME, settings.API_TOKEN_MAX_AGE)
 
 
 def hash_token(text: str) -> str:
@@ -23,8 +24,16 @@ def hash_token(text: str) -> str:
 class AccessTokenManager(models.Manager["AccessToken"]):
     def find(self, text: str) -> "AccessToken | None":
         """Return the token with its user, if it is valid and its user may log in."""
-        valid = self.filter(expires_at__gt=timezone.now(), user__is_active=True)
-        return valid.select_related("user").filter(digest=hash_token(text)).first()
+        now = timezone.now()
+        valid = self.filter(
+            user__is_active=True,
+            expires_at__gt=now,
+            created_at__gt=now - settings.API_TOKEN_MAX_AGE,
+        )
+        token = valid.select_related("user").filter(digest=hash_token(text)).first()
+        if token and token.password_digest == hash_token(token.user.password):
+            return token
+        return None
 
 
 class AccessToken(models.Model):
@@ -35,16 +44,27 @@ class AccessToken(models.Model):
     )
     name = models.CharField(max_length=100, help_text="What it is for.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
+    # A token ends when its user has another password.
+    password_digest = models.CharField(max_length=64, editable=False, db_default="")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(default=default_expiry)
+
+    text = ""  # of a token that was made just now; stored nowhere
 
     objects = AccessTokenManager()
 
     def __str__(self) -> str:
         return self.name
 
-    def renew(self) -> str:
-        """Return a new text for this token, not yet saved; it cannot be read again."""
-        text = secrets.token_urlsafe(32)
-        self.digest = hash_token(text)
-        return text
+    def clean(self) -> None:
+        latest = (self.created_at or timezone.now()) + settings.API_TOKEN_MAX_AGE
+        if self.expires_at and self.expires_at > latest:
+            days = settings.API_TOKEN_MAX_AGE.days
+            message = f"A token ends {days} days after it was made, at the latest."
+            raise ValidationError({"expires_at": message})
+
+    def renew(self) -> None:
+        """Set a new text, and what is kept of it."""
+        self.text = secrets.token_urlsafe(32)
+        self.digest = hash_token(self.text)
+        self.password_digest = hash_token(self.user.password)

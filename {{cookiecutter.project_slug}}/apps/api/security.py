@@ -11,6 +11,7 @@ from ninja.throttling import AnonRateThrottle, UserRateThrottle
 
 from apps.api.models import AccessToken
 from apps.users.models import User
+from core.proxies import UNKNOWN, client_network
 
 
 class AuthenticatedRequest(HttpRequest):
@@ -42,8 +43,18 @@ class SessionAuth(NinjaSessionAuth):
 
 # Ninja counts on the throttle object, which all threads share: give each its own.
 class AnonThrottle(threading.local, AnonRateThrottle):
-    """By address."""
+    """By address; an unknown one is left to the proxy: strangers would share it."""
+
+    def get_ident(self, request: HttpRequest) -> str:
+        return client_network(request)
+
+    def get_cache_key(self, request: HttpRequest) -> str | None:
+        is_known = self.get_ident(request) != UNKNOWN
+        return super().get_cache_key(request) if is_known else None
 
 
 class UserThrottle(threading.local, UserRateThrottle):
     """By user."""
+
+    def allow_request(self, request: HttpRequest) -> bool:
+        return not request.user.is_authenticated or super().allow_request(request)

@@ -3,15 +3,13 @@
 from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from apps.api import docs, views
+from apps.api import views
 
 endpoints = [
     path("", views.index),
+    path("docs/", views.docs, name="docs"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="schema"),
     path("v1/users/me/", views.MeView.as_view(), name="me"),
 ]
 
-urlpatterns = [
-    path("docs/", docs.docs, name="api-docs"),
-    path("", include((endpoints, "api"))),
-]
+urlpatterns = [path("", include((endpoints, "api")))]

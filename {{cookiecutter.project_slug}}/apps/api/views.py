@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from django.http import HttpResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from drf_spectacular.utils import extend_schema
@@ -11,7 +12,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.api.docs import entry_points
+from apps.api.docs import entry_points, render_docs
 from apps.api.serializers import MeSerializer, ProblemSerializer
 from apps.users.models import User
 
@@ -23,6 +24,13 @@ PROBLEMS = {401: ProblemSerializer, 429: ProblemSerializer}
 @permission_classes([AllowAny])
 def index(request: Request) -> Response:
     return Response(entry_points(request))
+
+
+@extend_schema(exclude=True)
+@api_view(["GET"])
+@permission_classes([AllowAny])
+def docs(request: Request) -> HttpResponse:
+    return render_docs(request)
 
 
 @method_decorator(never_cache, name="dispatch")

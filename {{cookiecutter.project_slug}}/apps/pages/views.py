@@ -54,7 +54,7 @@ def security_txt(request: HttpRequest) -> HttpResponse:
     context = {
         "contact": settings.SECURITY_CONTACT,
         "expires": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "canonical": request.build_absolute_uri(request.path),
+        "canonical": f"https://{settings.ALLOWED_HOSTS[0].lstrip('.')}{request.path}",
     }
     return render(request, "security.txt", context, content_type=PLAIN_TEXT)
 

@@ -1,14 +1,20 @@
-"""Users in the admin."""
+"""Users and groups in the admin: only a superuser changes who may do what."""
+
+from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
+from django.http import HttpRequest
 
 from apps.users.models import User
+
+admin.site.unregister(Group)
 
 
 @admin.register(User)
 class ProjectUserAdmin(UserAdmin):
-    """Django's pages for users; the list shows the last log-in of each."""
+    """Other staff may make users, and change those who cannot enter the admin."""
 
     # %if cookiecutter.login == "email"
     fieldsets = (
@@ -39,3 +45,28 @@ class ProjectUserAdmin(UserAdmin):
         # %endif
         "last_login",
     )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        powers = ("is_staff", "is_superuser", "groups", "user_permissions")
+        return () if request.user.is_superuser else powers
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_touch(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_touch(request, obj) and super().has_delete_permission(request, obj)
+
+
+def may_touch(request: HttpRequest, user: Any) -> bool:
+    """Tell whether a password, say, may be set: it would lend the user's powers."""
+    has_powers = user is not None and (user.is_staff or user.is_superuser)
+    return request.user.is_superuser or not has_powers
+
+
+def is_superuser(self: Any, request: HttpRequest, obj: Any = None) -> bool:
+    return request.user.is_superuser
+
+
+@admin.register(Group)
+class ProjectGroupAdmin(GroupAdmin):
+    has_add_permission = has_change_permission = has_delete_permission = is_superuser

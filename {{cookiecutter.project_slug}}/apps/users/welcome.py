@@ -1,8 +1,9 @@
-"""A new user gets a mail: an example of a task that a transaction enqueues."""
+"""A new user may get a mail: an example of a task that a transaction enqueues."""
 
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models.signals import post_save
 from django.dispatch import receiver
@@ -20,7 +21,7 @@ def welcome(
     With ``robust`` a queue that is away is logged as an error and does not cost the user.
     https://docs.djangoproject.com/en/stable/topics/db/transactions/#performing-actions-after-commit
     """
-    if created and instance.email and not raw:
+    if settings.WELCOME_MAIL and created and instance.email and not raw:
         # %if cookiecutter.task_queue == "celery"
         enqueue = partial(send_welcome_mail.delay, instance.pk)
         # %else

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
+from django.core.files.storage import FileSystemStorage
 from django.utils.csp import CSP
 from whitenoise.compress import Compressor
 
@@ -140,7 +141,9 @@ MEDIA_ROOT = BASE_DIR / "data" / "media"
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage",
+        # The list of all files is no public file.
+        "OPTIONS": {"manifest_storage": FileSystemStorage(BASE_DIR)},
     },
 }
 # Only hashed copies are served: the originals need not be compressed.
@@ -170,6 +173,10 @@ AUTHENTICATION_BACKENDS = [
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "home"
+# %if cookiecutter.task_queue != "none"
+# To everybody who is created, in an import too.
+WELCOME_MAIL = env.bool("DJANGO_WELCOME_MAIL", default=False)
+# %endif
 PASSWORD_HASHERS = [
     "apps.users.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -186,7 +193,7 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
 # 25 wrong passwords for any users lock out the address. The database counts: the lock
 # holds for all instances and while the cache is down.
 AXES_HANDLER = "core.guessing.GuessingHandler"
-AXES_CLIENT_IP_CALLABLE = "core.guessing.client_network"
+AXES_CLIENT_IP_CALLABLE = "core.proxies.client_network"
 AXES_FAILURE_LIMIT = 5
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 # %if cookiecutter.login == "email"
@@ -194,6 +201,7 @@ AXES_USERNAME_CALLABLE = "apps.users.lockout.attempted_email"
 # %endif
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_TEMPLATE = "429.html"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
@@ -206,6 +214,8 @@ SESSION_ENGINE = "django.contrib.sessions.backends.db"
 # %else
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 # %endif
+# Seconds from the log-in on, for people who do nothing too: a working day.
+SESSION_COOKIE_AGE = 12 * 60 * 60
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # %if cookiecutter.api != "none"
@@ -220,6 +230,9 @@ env.require(
 )
 CORS_URLS_REGEX = r"^/api/"
 CORS_EXPOSE_HEADERS = ["Retry-After", "X-Request-ID"]
+API_TOKEN_MAX_AGE = timedelta(
+    days=env.count("API_TOKEN_MAX_DAYS", default=365, minimum=1, maximum=10_000)
+)
 # Limits: by address for anonymous clients, by user for everybody else.
 API_RATES = {"anon": "60/min", "user": "600/min"}
 # %if cookiecutter.api == "drf"
@@ -234,12 +247,11 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PAGINATION_CLASS": "apps.api.pagination.Pagination",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": [
-        "rest_framework.throttling.AnonRateThrottle",
-        "rest_framework.throttling.UserRateThrottle",
+        "apps.api.throttling.AnonThrottle",
+        "apps.api.throttling.UserThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": API_RATES,
-    # core.proxies has put the client's address into REMOTE_ADDR already.
-    "NUM_PROXIES": 0,
+    "EXCEPTION_HANDLER": "apps.api.throttling.count_refusals",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
@@ -253,8 +265,6 @@ SPECTACULAR_SETTINGS = {
 # %endif
 # %if cookiecutter.api == "ninja"
 NINJA_DEFAULT_THROTTLE_RATES = API_RATES
-# core.proxies has put the client's address into REMOTE_ADDR already.
-NINJA_NUM_PROXIES = 0
 NINJA_PAGINATION_CLASS = "ninja.pagination.PageNumberPagination"
 NINJA_PAGINATION_PER_PAGE = 50
 NINJA_MAX_PER_PAGE_SIZE = 200

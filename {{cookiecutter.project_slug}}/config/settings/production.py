@@ -207,7 +207,7 @@ if env.bool("DJANGO_CSP_REPORT_ONLY", default=False):
 
 LOGGING = json_logging(LOG_LEVEL)
 # %if cookiecutter.cache == "redis"
-LOGGING["filters"]["outage"] = {"()": "core.outages.OncePerMinute"}
+LOGGING["filters"]["outage"] = {"()": "core.logs.OncePerMinute"}
 LOGGING["loggers"]["django_redis.cache"] = {"filters": ["outage"]}
 # %endif
 # %if cookiecutter.database == "postgresql" and cookiecutter.interface == "asgi"
