@@ -13,14 +13,14 @@ from pathlib import Path
 # that is not listed always stays.
 TABLE = """
 interface=wsgi            config/wsgi.py
-interface=asgi            config/asgi.py config/uvicorn_worker.py core/loop.py core/static.py tests/test_asgi.py
+interface=asgi            config/asgi.py config/uvicorn_worker.py core/loop.py core/static.py core/streams.py tests/test_asgi.py
 database=postgresql       core/management core/management/commands/migrate.py config/routers.py tests/test_routers.py
 database=mysql            core/management core/management/commands/migrate.py config/routers.py tests/test_routers.py
 database=sqlite           data tests/test_migrations.py
 cache=database            core/migrations
-media_storage=s3          config/settings/storage.py core/s3.py tests/test_storage.py
-media_storage=gcs         config/settings/storage.py core/gcs.py tests/test_storage.py
-media_storage=azure       config/settings/storage.py core/azure.py tests/test_storage.py
+media_storage=s3          config/settings/storage.py core/s3.py core/uploads.py tests/test_storage.py
+media_storage=gcs         config/settings/storage.py core/gcs.py core/uploads.py tests/test_storage.py
+media_storage=azure       config/settings/storage.py core/azure.py core/uploads.py tests/test_storage.py
 media_storage=filesystem  data
 task_queue=database       core/management core/task_ids.py core/management/commands/db_worker.py apps/users/apps.py apps/users/mails.py apps/users/tasks.py apps/users/welcome.py templates/mail tests/test_database_tasks.py
 task_queue=celery         apps/users/apps.py apps/users/mails.py apps/users/tasks.py apps/users/welcome.py config/celery.py core/tasks.py templates/mail tests/test_celery_tasks.py

@@ -51,8 +51,8 @@ ALWAYS = set(
     config/settings/__init__.py config/settings/base.py config/settings/development.py
     config/settings/production.py config/settings/testing.py
     core/__init__.py core/apps.py core/bodies.py core/checks.py core/guessing.py
-    core/health.py core/logs.py core/mail.py core/middleware.py core/proxies.py
-    core/sentry.py core/sessions.py
+    core/health.py core/logs.py core/mail.py core/masking.py core/middleware.py
+    core/proxies.py core/sentry.py core/sessions.py
     deploy/caddy/Caddyfile deploy/nginx/default.conf
     docs/architecture.md docs/operations.md locale/.gitkeep
     static/css/site.css static/favicon.ico static/favicon.svg
@@ -67,6 +67,7 @@ ALWAYS = set(
 API = """
     apps/api/__init__.py apps/api/admin.py apps/api/docs.py apps/api/errors.py
     apps/api/migrations/0001_initial.py apps/api/migrations/__init__.py
+    apps/api/migrations/0002_accesstoken_password_digest.py templates/api/token.html
     apps/api/models.py static/js/api-docs.js templates/api/docs.html tests/test_api.py
     """
 # For every database server.
@@ -84,7 +85,7 @@ OWNED = {
     ("interface", "wsgi"): "config/wsgi.py",
     ("interface", "asgi"): """
         config/asgi.py config/uvicorn_worker.py core/loop.py core/static.py
-        tests/test_asgi.py
+        core/streams.py tests/test_asgi.py
         """,
     ("database", "postgresql"): SERVER,
     ("database", "mysql"): SERVER,
@@ -93,13 +94,16 @@ OWNED = {
         core/migrations/0001_cache_table.py core/migrations/__init__.py
         """,
     ("media_storage", "s3"): """
-        config/settings/storage.py core/s3.py tests/test_storage.py
+        config/settings/storage.py core/s3.py core/uploads.py
+        tests/test_storage.py
         """,
     ("media_storage", "gcs"): """
-        config/settings/storage.py core/gcs.py tests/test_storage.py
+        config/settings/storage.py core/gcs.py core/uploads.py
+        tests/test_storage.py
         """,
     ("media_storage", "azure"): """
-        config/settings/storage.py core/azure.py tests/test_storage.py
+        config/settings/storage.py core/azure.py core/uploads.py
+        tests/test_storage.py
         """,
     ("media_storage", "filesystem"): "data/.gitignore",
     ("task_queue", "database"): f"""{QUEUE}
@@ -145,7 +149,7 @@ TRACES = {
     ("cache", "memcached"): r"memcached",
     ("cache", "database"): r"createcachetable|DatabaseCache|MAX_ENTRIES",
     ("media_storage", "s3"): r"\bs3\b|\bboto|\bAWS_",
-    ("media_storage", "gcs"): r"\bgcs\b|gcloud|google|\bGS_",
+    ("media_storage", "gcs"): r"\bgcs\b|gcloud|google(?!'s load)|\bGS_",
     ("media_storage", "azure"): r"azure",
     ("media_storage", "filesystem"): r"data/media/",
     ("task_queue", "database"): (

@@ -17,6 +17,7 @@ from urllib.request import urlopen
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage as storage
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 def fetch(url):
     try:
@@ -41,7 +42,10 @@ seen["signed"], seen["unsigned"] = fetch(url), fetch(url.partition("?")[0])
 query = url.partition("?")[2]
 seen["parameters"] = sorted(part.partition("=")[0] for part in query.split("&"))
 seen["shown"] = url.startswith(settings.SECURE_CSP["img-src"][-1])
-for name in (first, second, large):
+evil = storage.save("a.svg", SimpleUploadedFile("a.svg", b"<svg/>", "text/html"))
+image = storage.save("a.png", SimpleUploadedFile("a.png", b"<p>", "text/html"))
+seen["described"] = [describe(name) for name in (evil, image)]
+for name in (first, second, large, evil, image):
     storage.delete(name)
     storage.delete(name)
 seen["left"] = [storage.exists(first), storage.listdir("notes")[1]]
@@ -54,8 +58,25 @@ SIGNATURES = {
 }
 PREPARE = {
     "s3": """
-def note(model, **options): seen["calls"].append(model.name)
+def note(model, params, **options):
+    seen["calls"].append(model.name)
+    headers = [name.lower() for name in params["headers"]]
+    seen["checksums"] += [name for name in headers if "checksum" in name]
+seen["checksums"] = []
 storage.connection.meta.client.meta.events.register("before-call.s3", note)
+def describe(name):
+    found = storage.bucket.Object(name)
+    return [found.content_type, found.content_disposition]
+""",
+    "gcs": """
+def describe(name):
+    found = storage.bucket.get_blob(name)
+    return [found.content_type, found.content_disposition]
+""",
+    "azure": """
+def describe(name):
+    found = storage.client.get_blob_client(name).get_blob_properties().content_settings
+    return [found.content_type, found.content_disposition]
 """,
 }
 
@@ -75,7 +96,7 @@ def store(request, tmp_path_factory) -> Project:
 def test_an_upload_is_stored_signed_and_deleted(store, services):
     name = store.answers["media_storage"]
     env = production_environment(store.answers, services)
-    script = LIFE.replace("PREPARE", PREPARE.get(name, ""))
+    script = LIFE.replace("PREPARE", PREPARE[name])
     output = store.manage("shell", "--no-imports", "-c", script, env=env).stdout
     seen = json.loads(output)
 
@@ -84,12 +105,15 @@ def test_an_upload_is_stored_signed_and_deleted(store, services):
     assert seen["names"] == seen["expected"]
     assert seen["large"] == [9 * 1024 * 1024 + 3, "end"]
     assert seen["left"] == [False, []]
+    svg, image = ["image/svg+xml", "attachment"], ["image/png", "inline"]
+    assert seen["described"] == [svg, image]
     assert SIGNATURES[name] <= set(seen["parameters"])
     if name == "s3":
         assert (seen["signed"], seen["unsigned"]) == ([200, 5], [403, 0])
         assert seen["shown"] is True
         calls = {"CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"}
         assert calls <= set(seen["calls"])
+        assert seen["checksums"] == []
     if name == "azure":
         # Azurite 3.35 refuses the SDK's current form of a delegated signature.
         assert (seen["unsigned"], seen["shown"]) == ([403, 0], True)

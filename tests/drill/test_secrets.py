@@ -53,7 +53,7 @@ def test_a_query_string_in_the_log_is_noticed(
     project, env, start, start_worker, database, tmp_path, break_promise
 ):
     broken = break_promise(
-        "core/logs.py", "printable(request.path)", "printable(request.get_full_path())"
+        "core/logs.py", "mask_path(request)),", "request.get_full_path()),"
     )
     with (
         Redis(tmp_path / "cache", token_hex()) as cache,

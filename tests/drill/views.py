@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import tempfile
 import time
 
 from django import forms
@@ -11,7 +12,14 @@ from django.contrib.auth.tokens import default_token_generator
 from django.contrib.contenttypes.models import ContentType
 from django.core import signing
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.db import connection
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponse,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
@@ -114,6 +122,38 @@ def reset(request: HttpRequest, username: str, token: str) -> HttpResponse:
     return JsonResponse({}, status=200 if is_valid else 403)
 
 
+def download(request: HttpRequest, mib: int) -> FileResponse:
+    """Send a file of zeros."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
+    file.truncate(mib * 2**20)
+    return FileResponse(file)
+
+
+def export(request: HttpRequest) -> StreamingHttpResponse:
+    """Ask the database in the view, then send two pieces, 8 seconds apart."""
+    models = ContentType.objects.count()
+
+    def pieces():
+        yield f"{models}\n"
+        time.sleep(8)
+        yield "end\n"
+
+    return StreamingHttpResponse(pieces())
+
+
+def export_in_parts(request: HttpRequest) -> StreamingHttpResponse:
+    """Ask the database before each piece, and give its connection back."""
+
+    def pieces():
+        for number in range(100):
+            models = ContentType.objects.count()
+            connection.close()
+            yield f"{number} {models}\n" * 1000
+            time.sleep(0.3)
+
+    return StreamingHttpResponse(pieces())
+
+
 urlpatterns = [
     path("ping/", ping),
     path("row/", row),
@@ -128,6 +168,9 @@ urlpatterns = [
     path("forbidden/", forbidden),
     path("suspicious/", suspicious),
     path("upload/", upload),
+    path("download/<int:mib>/", download),
+    path("export/", export),
+    path("export-in-parts/", export_in_parts),
     path("link/<str:signed>/", link),
     path("reset/<str:username>/<str:token>/", reset),
 ]

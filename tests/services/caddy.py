@@ -32,6 +32,7 @@ class Caddy(Proxy):
             CADDY_GLOBAL_OPTIONS=options,
             DOMAIN=SITE,
             APP_UPSTREAMS=" ".join(upstreams),
+            MEDIA_ROOT=str(self.project / "data" / "media"),
         )
 
 

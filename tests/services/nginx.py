@@ -83,6 +83,8 @@ class Nginx(Proxy):
             count = text.count(old)
             assert count == 1, f"default.conf has {old!r} {count} times"
             text = text.replace(old, new)
+        media = f"{self.project / 'data' / 'media'}/"
+        text = text.replace("/srv/data/media/", media)
         (self.folder / "default.conf").write_text(text)
 
     def _workers(self) -> set[str]:

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 admin.site.site_header = admin.site.site_title = settings.PROJECT_NAME
 
 # %if cookiecutter.api == "none"
+handler400 = "core.bodies.bad_request"
 handler500 = "apps.pages.views.server_error"
 
 # %else

@@ -9,6 +9,8 @@ from azure.identity import DefaultAzureCredential
 from azure.storage.blob import LinearRetry
 from storages.backends import azure_storage
 
+from core.uploads import describe
+
 
 class AzureStorage(azure_storage.AzureStorage):
     token_credential: Any
@@ -23,4 +25,13 @@ class AzureStorage(azure_storage.AzureStorage):
             "read_timeout": 10,
             "retry_policy": LinearRetry(backoff=1, retry_total=1),
             **self.client_options,
+        }
+
+    def get_object_parameters(self, name: str) -> dict[str, Any]:
+        kind, disposition = describe(name)
+        return {
+            **super().get_object_parameters(name),
+            "content_type": kind,
+            "content_disposition": disposition,
+            "content_encoding": None,
         }

@@ -1,9 +1,12 @@
-"""Refuse a request body that is too large before anything reads it."""
+"""Refuse a request body that is too large, if possible before anything reads it."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
+from django.views import defaults
 
 from core.middleware import before
 
@@ -17,11 +20,31 @@ def body_middleware(request: HttpRequest) -> HttpResponse | None:
     meta, limit = request.META, settings.REQUEST_MAX_BODY_SIZE
     length = meta.get("CONTENT_LENGTH") or ""
     if length.isdecimal() and int(length) > limit:
-        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        text = f"The request is larger than {limit} bytes.\n"
-    elif "HTTP_TRANSFER_ENCODING" in meta and not length:
-        status = HTTPStatus.LENGTH_REQUIRED
+        return too_large(limit)
+    if "HTTP_TRANSFER_ENCODING" in meta and not length:
         text = "The request needs a Content-Length.\n"
-    else:
-        return None
+        return refuse(HTTPStatus.LENGTH_REQUIRED, text)
+    return None
+
+
+def bad_request(
+    request: HttpRequest,
+    exception: Exception,
+    page: Callable[..., HttpResponse] = defaults.bad_request,
+) -> HttpResponse:
+    """Answer 413, where Django has 400, to a form or to JSON that is too large.
+
+    https://docs.djangoproject.com/en/stable/ref/views/#http-bad-request-view
+    """
+    if isinstance(exception, RequestDataTooBig):
+        return too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    return page(request, exception)
+
+
+def too_large(limit: int) -> HttpResponse:
+    text = f"The request is larger than {limit} bytes.\n"
+    return refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
+
+
+def refuse(status: int, text: str) -> HttpResponse:
     return HttpResponse(text, "text/plain", status, headers={"Connection": "close"})

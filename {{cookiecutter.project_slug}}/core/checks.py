@@ -4,7 +4,11 @@ https://docs.djangoproject.com/en/stable/topics/checks/
 """
 
 import os
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
@@ -12,44 +16,102 @@ from django.core.files.storage import FileSystemStorage
 from django.db import connection
 from django.utils.module_loading import import_string
 
+# What is wrong, and what to do.
+WARNINGS = """
+W001 No Content-Security-Policy is sent. Set SECURE_CSP or SECURE_CSP_REPORT_ONLY.
+W002 ALLOWED_HOSTS has an example or every host. Put yours into DJANGO_ALLOWED_HOSTS.
+W003 The platform may replace the disk with the database or uploads. Use a server.
+# %if cookiecutter.database == "postgresql"
+W004 The database is far and not encrypted. Add ?sslmode=verify-full to DATABASE_URL.
+# %elif cookiecutter.database == "mysql"
+W004 The database is far and not encrypted. Add ?ssl_mode=VERIFY_IDENTITY to its URL.
+# %endif
+W005 Who reaches the cache or broker, runs code here. Use a password, or a near server.
+W006 Uploads or errors are sent by http://. Use https:// for the store and SENTRY_DSN.
+W007 The mail server's password is sent in clear. Use smtp+tls:// in EMAIL_URL.
+W008 Anybody may choose the address of a client. Name proxies in FORWARDED_ALLOW_IPS.
+W009 Mails are sent to port 25 of this machine. Set EMAIL_URL.
+W010 MEDIA_ROOT is not writable. Give the folder to the user of the server.
+"""
+# %if cookiecutter.database == "postgresql"
+ENCRYPTED = {"require", "verify-ca", "verify-full"}
+# %elif cookiecutter.database == "mysql"
+ENCRYPTED = {"REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"}
+# %endif
+I001 = checks.Info("Errors are not sent to Sentry.", "Set SENTRY_DSN.", id="core.I001")
 # Reserved for documentation and tests (RFC 2606).
 EXAMPLES = (".example.com", ".example.net", ".example.org", ".example")
 # Platforms that run several instances, or move one to another disk, set these.
-PLATFORMS = (
+PLATFORMS = {
     "KUBERNETES_SERVICE_HOST",
     "ECS_CONTAINER_METADATA_URI_V4",
     "K_SERVICE",
     "FLY_MACHINE_ID",
     "DYNO",
-)
+}
 
-W001 = checks.Warning(
-    "No Content-Security-Policy is sent.",
-    hint="Set SECURE_CSP or SECURE_CSP_REPORT_ONLY.",
-    id="core.W001",
-)
-W002 = checks.Warning(
-    "ALLOWED_HOSTS allows every host, or a host that is reserved for examples.",
-    hint="Put the real host names into DJANGO_ALLOWED_HOSTS.",
-    id="core.W002",
-)
-W003 = checks.Warning(
-    "The database or uploads are on a disk that the platform may replace or copy.",
-    hint="Use a server, or a platform that keeps one instance on one disk.",
-    id="core.W003",
-)
-I001 = checks.Info("Errors are not sent to Sentry.", "Set SENTRY_DSN.", id="core.I001")
+
+def is_far(address: str) -> bool:
+    """Tell whether the way to a host or URL may leave the private network."""
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    with suppress(ValueError):
+        return ip_address(parts.hostname or "").is_global
+    return "." in (parts.hostname or "")
+
+
+def is_writable(folder: Path) -> bool:
+    while not folder.exists():
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK)
 
 
 @checks.register(deploy=True)
 def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
+    """Warn of settings that are allowed, and dangerous or useless in production."""
     hosts = [f".{host.lstrip('.').lower()}" for host in settings.ALLOWED_HOSTS]
-    uploads = import_string(settings.STORAGES["default"]["BACKEND"])
-    on_disk = connection.vendor == "sqlite" or issubclass(uploads, FileSystemStorage)
+    caches = settings.CACHES["default"].get("LOCATION", "")
+    servers = [caches] if isinstance(caches, str) else [*caches]
+    # %if cookiecutter.task_queue == "celery"
+    servers.append(getattr(settings, "CELERY_BROKER_URL", ""))
+    # %endif
+    addresses = [getattr(settings, "SENTRY_DSN", "")]
+    # %if cookiecutter.media_storage == "s3"
+    addresses.append(getattr(settings, "S3_ENDPOINT", ""))
+    # %endif
+    mailer: Any = settings.MAILERS["default"]
+    mail = mailer.get("OPTIONS", {})
+    is_clear = mail.get("password") and not {"use_tls", "use_ssl"} & mail.keys()
+    # %if cookiecutter.task_queue == "none"
+    sends_mail = settings.ADMINS
+    # %else
+    sends_mail = settings.ADMINS or settings.WELCOME_MAIL
+    # %endif
+    storage = import_string(settings.STORAGES["default"]["BACKEND"])
+    is_file = issubclass(storage, FileSystemStorage)
+    is_on_disk = is_file or connection.vendor == "sqlite"
     problems = (
-        (W001, not settings.SECURE_CSP and not settings.SECURE_CSP_REPORT_ONLY),
-        (W002, any(host == ".*" or host.endswith(EXAMPLES) for host in hosts)),
-        (W003, on_disk and any(platform in os.environ for platform in PLATFORMS)),
-        (I001, not getattr(settings, "SENTRY_DSN", "")),
+        not settings.SECURE_CSP and not settings.SECURE_CSP_REPORT_ONLY,
+        any(host == ".*" or host.endswith(EXAMPLES) for host in hosts),
+        is_on_disk and PLATFORMS & os.environ.keys(),
+        # %if cookiecutter.database != "sqlite"
+        any(
+            is_far(database.get("HOST", ""))
+            and not ENCRYPTED & {str(value) for value in database["OPTIONS"].values()}
+            for database in settings.DATABASES.values()
+        ),
+        # %endif
+        any("@" not in url and is_far(url) for url in servers),
+        any(url.startswith("http://") and is_far(url) for url in addresses),
+        is_clear and is_far(mail["host"]),
+        "0.0.0.0/0" in settings.FORWARDED_ALLOW_IPS,
+        sends_mail and not {"EMAIL_URL", "EMAIL_URL_FILE"} & os.environ.keys(),
+        is_file and not is_writable(Path(settings.MEDIA_ROOT)),
     )
-    return [message for message, is_there in problems if is_there]
+    found: list[checks.CheckMessage] = []
+    for line, is_there in zip(WARNINGS.strip().splitlines(), problems, strict=True):
+        message, _, hint = line.partition(". ")
+        if is_there:
+            found.append(checks.Warning(message[5:], hint=hint, id=f"core.{line[:4]}"))
+    if not getattr(settings, "SENTRY_DSN", ""):
+        found.append(I001)
+    return found

@@ -9,6 +9,8 @@ import google.auth
 from google.auth.credentials import Signing
 from storages.backends import gcloud
 
+from core.uploads import describe
+
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
@@ -23,3 +25,12 @@ class GoogleCloudStorage(gcloud.GoogleCloudStorage):
             # account may create tokens.
             # https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/signBlob
             self.iam_sign_blob = not isinstance(self.credentials, Signing)
+
+    def get_object_parameters(self, name: str) -> dict[str, Any]:
+        kind, disposition = describe(name)
+        return {
+            **super().get_object_parameters(name),
+            "content_type": kind,
+            "content_disposition": disposition,
+            "content_encoding": None,
+        }

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from time import perf_counter
+from traceback import format_exception
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -17,6 +19,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from pythonjsonlogger.core import RESERVED_ATTRS
 
+from core.masking import mask, mask_path
 from core.middleware import Finish, around
 
 LONGEST = 160  # characters that are logged of a client's text
@@ -55,7 +58,7 @@ def access_middleware(request: HttpRequest) -> Iterator[Finish]:
         if status >= 400 or not request.path_info.startswith("/static/"):
             line = {
                 "method": request.method,
-                "path": printable(request.path),  # no query string: tokens travel there
+                "path": printable(mask_path(request)),  # without the query string
                 "status": status,
                 "duration_ms": round((perf_counter() - started) * 1000, 1),
                 "remote_addr": meta.get("REMOTE_ADDR", ""),
@@ -84,10 +87,34 @@ class OncePerMinute(logging.Filter):
         return True
 
 
-class RequestFilter(logging.Filter):
-    """Add the request id, shorten the lines about refusals, drop those about probes."""
+def safe_message(record: logging.LogRecord) -> str:
+    """Return the message without secrets, of the path too."""
+    text = record.getMessage()
+    if request := getattr(record, "request", None):
+        text = text.replace(request.path, mask_path(request))
+    return mask(text)
 
-    def filter(self, record: logging.LogRecord) -> bool:
+
+def safe_traceback(record: logging.LogRecord) -> str:
+    """Return the traceback without secrets; "" without an exception."""
+    error = record.exc_info and record.exc_info[1]
+    return mask("".join(format_exception(error)).rstrip()) if error else ""
+
+
+class RequestFilter(logging.Filter):
+    """Add the request id, mask secrets, shorten refusals, drop lines about probes."""
+
+    def filter(self, record: logging.LogRecord) -> Any:
+        # Django logs each probe that gets a 503.
+        request = getattr(record, "request", None)
+        if getattr(request, "path_info", "").startswith("/health/"):
+            return False
+        # Other handlers get the record as it was.
+        record = copy(record)
+        is_text = not isinstance(record.msg, dict)
+        if is_text:
+            record.msg, record.args = safe_message(record), ()
+        record.exc_text, record.exc_info = safe_traceback(record), None
         if chosen := request_id.get():
             record.request_id = chosen
         # %if cookiecutter.metrics == "opentelemetry"
@@ -98,11 +125,9 @@ class RequestFilter(logging.Filter):
         # %endif
         if record.name.startswith("django.security"):
             # Anybody can cause thousands: one short line each, without a traceback.
-            record.msg = printable(record.getMessage().partition("?")[0])
-            record.args, record.exc_info = (), None
-        # Django logs each probe that gets a 503.
-        request = getattr(record, "request", None)
-        return not getattr(request, "path_info", "").startswith("/health/")
+            record.msg = printable(record.msg.partition("?")[0])
+            record.exc_text = ""
+        return record
 
 
 def json_logging(level: str) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 import logging
 import threading
-from traceback import format_exception
 
 from django.core.mail import mail_admins
 
-from core.logs import request_id
+from core.logs import request_id, safe_message, safe_traceback
 
 PAUSE_S = 60
 
@@ -25,10 +24,9 @@ class AdminMailHandler(logging.Handler):
         if record.created < self.next_mail:
             return
         self.next_mail = record.created + PAUSE_S
-        body = f"{record.getMessage()}\n\nrequest_id: {request_id.get()}\n"
-        if record.exc_info:
-            body += "\n" + "".join(format_exception(*record.exc_info))
-        subject = f"{record.levelname}: {record.getMessage().splitlines()[0][:200]}"
+        text = safe_message(record)
+        body = f"{text}\n\nrequest_id: {request_id.get()}\n\n{safe_traceback(record)}"
+        subject = f"{record.levelname}: {text.splitlines()[0][:200]}"
         threading.Thread(target=send, args=(subject, body), daemon=True).start()
 
 

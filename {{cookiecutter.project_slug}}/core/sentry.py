@@ -7,11 +7,10 @@ import re
 from typing import Any
 
 from core.logs import request_id
+from core.masking import mask
 
-# Credentials in a URL, e-mail addresses, query strings.
-SECRETS = re.compile(
-    r"(?<=://)[^/\s@]*(?=@)|[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?<=\?)[^\s\"'<>]*=[^\s\"'<>]*"
-)
+# E-mail addresses and query strings.
+PERSONAL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?<=\?)[^\s\"'<>]*=[^\s\"'<>]*")
 SAFE_HEADERS = ("Accept", "Content-Length", "Content-Type", "Host", "User-Agent")
 
 
@@ -59,7 +58,7 @@ def start_sentry(dsn: str, environment: str, release: str, sample_rate: float) -
         event_scrubber=EventScrubber(recursive=True),
         before_send=scrub,
         before_send_transaction=scrub,
-        before_breadcrumb=lambda crumb, hint: mask(crumb),
+        before_breadcrumb=lambda crumb, hint: clean(crumb),
     )
 
 
@@ -70,19 +69,20 @@ def scrub(event: Any, hint: dict[str, Any]) -> Any:
     request = event.pop("request", {})
     headers = request.get("headers", {})
     event["request"] = {
+        # Not the URL, whose path may hold a token: the transaction is named by its route.
         "method": request.get("method"),
-        "url": request.get("url"),
         "headers": {name: headers[name] for name in SAFE_HEADERS if name in headers},
     }
     event.pop("user", None)
-    return mask(event)
+    return clean(event)
 
 
-def mask(value: Any) -> Any:
-    """Return the same structure with the secrets in its texts replaced."""
-    # The expression alone is slow, and each match has one of these characters.
-    if isinstance(value, str) and ("@" in value or "?" in value):
-        return SECRETS.sub("[Filtered]", value)
+def clean(value: Any) -> Any:
+    """Return the same structure with what is secret or personal replaced."""
+    if isinstance(value, str):
+        return PERSONAL.sub("***", mask(value))
     if isinstance(value, dict):
-        return {key: mask(item) for key, item in value.items()}
-    return [mask(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {key: clean(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean(item) for item in value]
+    return value

@@ -1,23 +1,22 @@
 """Static files, served by WhiteNoise on the event loop.
 
-Under ASGI a synchronous middleware raises errors when clients leave, and Django reads
-a large file into memory whole.
+Under ASGI a synchronous middleware raises errors when clients leave.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import IO, Any
+from collections.abc import Callable
+from typing import Any
+from wsgiref.util import FileWrapper
 
 from asgiref.sync import markcoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-CHUNK_BYTES = 256 * 1024
+from core.streams import CHUNK_BYTES
 
 
 class AsyncWhiteNoiseMiddleware(WhiteNoiseMiddleware):
-    """Serve small files whole and large ones piece by piece."""
+    """Serve small files whole; core.streams sends large ones piece by piece."""
 
     sync_capable = False
     async_capable = True
@@ -40,14 +39,9 @@ class AsyncWhiteNoiseMiddleware(WhiteNoiseMiddleware):
             with found.file as opened:
                 response = HttpResponse(opened.read(), status=found.status)
         else:
-            response = StreamingHttpResponse(pieces(found.file), status=found.status)
+            pieces = FileWrapper(found.file, CHUNK_BYTES)
+            response = StreamingHttpResponse(pieces, status=found.status)
         del response.headers["Content-Type"]
         for name, value in found.headers:
             response.headers[name] = value
         return response
-
-
-async def pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
-    with file:
-        while piece := await asyncio.to_thread(file.read, CHUNK_BYTES):
-            yield piece

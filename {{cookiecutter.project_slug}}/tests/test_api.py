@@ -155,6 +155,14 @@ def test_a_body_that_is_not_understood_is_refused(
     assert response.json()
 
 
+def test_a_body_that_is_too_large_is_refused(
+    client: Client, token: str, settings: Settings
+) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    response = patch(client, {"first_name": "x" * 101}, **bearer(token))
+    assert (response.status_code, "100 bytes" in response.text) == (413, True)
+
+
 def test_an_address_may_ask_so_often_and_cannot_be_made_up(
     client: Client, settings: Settings
 ) -> None:

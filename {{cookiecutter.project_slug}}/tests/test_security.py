@@ -101,6 +101,15 @@ def test_a_body_that_is_too_large_is_refused(
     assert (response.status_code, "100 bytes" in response.text) == (413, True)
 
 
+@pytest.mark.django_db
+def test_a_form_that_is_too_large_is_refused(
+    client: Client, settings: Settings
+) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    response = client.post(reverse("admin:login"), {"username": "x" * 101})
+    assert (response.status_code, "100 bytes" in response.text) == (413, True)
+
+
 def test_a_body_of_unknown_length_is_refused(client: Client) -> None:
     headers = {"transfer-encoding": "chunked"}
     response = client.generic("POST", "/robots.txt", headers=headers)

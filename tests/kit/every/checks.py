@@ -3,6 +3,7 @@
 import pytest
 from core.checks import PLATFORMS
 from django.core.checks import run_checks
+from django.db import connection
 
 S3 = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
 DISK = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
@@ -51,6 +52,93 @@ def test_uploads_on_an_ephemeral_disk_are_reported(settings, monkeypatch, platfo
     assert messages() == set()
     monkeypatch.setenv(platform, "1")
     assert messages() == {"core.W003"}
+
+
+NEAR = ["db", "localhost", "127.0.0.1", "10.0.0.1", "fd00::1"]
+FAR = "db.shop.test"
+SMTP = {"host": FAR, "port": 25, "username": "ada"}
+
+
+@pytest.mark.parametrize(
+    ("host", "mode", "is_told"),
+    [
+        (FAR, None, True),
+        ("93.184.215.14", "disable", True),
+        (FAR, "prefer", True),
+        (FAR, "verify-full", False),
+        *[(host, None, False) for host in NEAR],
+    ],
+)
+def test_a_far_database_is_encrypted(settings, monkeypatch, host, mode, is_told):
+    name = "ssl_mode" if connection.vendor == "mysql" else "sslmode"
+    mode = mode and mode.upper().replace("-", "_") if name == "ssl_mode" else mode
+    mode = {"VERIFY_FULL": "VERIFY_IDENTITY"}.get(mode, mode)
+    database = settings.DATABASES["default"]
+    monkeypatch.setitem(database, "HOST", host)
+    monkeypatch.setitem(database, "OPTIONS", {name: mode})
+    assert ("core.W004" in messages()) == is_told
+
+
+@pytest.mark.parametrize(
+    ("location", "is_told"),
+    [
+        (f"redis://{FAR}/0", True),
+        (f"rediss://{FAR}:6380/0", True),
+        (f"redis://:s3cret@{FAR}/0", False),
+        ("redis://cache/0", False),
+        ("redis://10.0.0.1/0", False),
+        ([f"{FAR}:11211"], True),
+        (["127.0.0.1:11211"], False),
+    ],
+)
+def test_a_far_cache_has_a_password(settings, monkeypatch, location, is_told):
+    monkeypatch.setitem(settings.CACHES["default"], "LOCATION", location)
+    assert ("core.W005" in messages()) == is_told
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        (f"http://key@{FAR}/1", {"core.W006"}),
+        (f"https://key@{FAR}/1", set()),
+        ("http://key@sentry:9000/1", set()),
+    ],
+)
+def test_a_far_server_is_asked_by_https(settings, address, found):
+    settings.SENTRY_DSN = address
+    assert messages() == found
+
+
+def test_a_password_for_mail_is_encrypted(settings):
+    for options, found in [
+        (SMTP | {"password": "s3cret"}, {"core.W007"}),
+        (SMTP | {"password": "s3cret", "use_tls": True}, set()),
+        (SMTP | {"password": "s3cret", "host": "mail"}, set()),
+        (SMTP, set()),
+    ]:
+        settings.MAILERS = {"default": {"BACKEND": "x", "OPTIONS": options}}
+        assert messages() == found
+
+
+def test_everybody_as_a_proxy_is_reported(settings):
+    settings.FORWARDED_ALLOW_IPS = ["0.0.0.0/0", "::/0"]
+    assert messages() == {"core.W008"}
+
+
+def test_mails_about_errors_need_a_server(settings, monkeypatch):
+    monkeypatch.delenv("EMAIL_URL", raising=False)
+    settings.ADMINS = ["ada@shop.test"]
+    assert messages() == {"core.W009"}
+    monkeypatch.setenv("EMAIL_URL", "smtp://mail")
+    assert messages() == set()
+
+
+def test_uploads_need_a_folder_that_can_be_written(settings, tmp_path):
+    settings.STORAGES = settings.STORAGES | {"default": DISK}
+    settings.MEDIA_ROOT = tmp_path / "uploads"
+    assert messages() == set()
+    settings.MEDIA_ROOT.write_bytes(b"no folder")
+    assert messages() == {"core.W010"}
 
 
 def test_a_missing_sentry_dsn_is_reported(settings):

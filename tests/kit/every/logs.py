@@ -3,9 +3,13 @@
 import io
 import json
 import logging
+from types import ModuleType
 
 import pytest
+from apps.users.models import User
 from core.logs import RequestFilter, begin_request, json_logging, request_id
+from django.db import IntegrityError, transaction
+from django.urls import path
 from django.utils.module_loading import import_string
 
 
@@ -76,3 +80,51 @@ def test_an_unsafe_redirect_is_told_without_its_query_string(lines):
     logger.error("Unsafe redirect to %s", "odd://x/?token=secret")
     [line] = lines()
     assert line["message"] == "Unsafe redirect to odd://x/"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("Authorization: Bearer s3cret.x-1", "Authorization: Bearer ***"),
+        (
+            "GET https://api.test/?api_key=s3cret&b=2",
+            "GET https://api.test/?api_key=***&b=2",
+        ),
+        ('{"password": "s3cret", "b": 2}', '{"password": "***", "b": 2}'),
+        ("no redis://:s3cret@cache.test/0", "no redis://***@cache.test/0"),
+        ("keys: 3, tokens, a key", "keys: 3, tokens, a key"),
+    ],
+)
+def test_secrets_of_known_forms_are_masked(lines, text, written):
+    shop = logging.getLogger("shop")
+    shop.warning("%s", text)
+    try:
+        raise ValueError(text)
+    except ValueError:
+        shop.exception("failed")
+    message, traceback = lines()
+    assert message["message"] == written
+    assert traceback["exc_info"].endswith(f"ValueError: {written}")
+
+
+def test_a_row_that_the_database_refuses_is_not_written(db, lines):
+    shop, name = logging.getLogger("shop"), "s3cret-ada"
+    User.objects.create_user(name)
+    try:
+        with transaction.atomic():
+            User.objects.create_user(name)
+    except IntegrityError:
+        shop.exception("failed")
+    [line] = lines()
+    assert "IntegrityError" in line["exc_info"]
+    assert name not in line["exc_info"]
+
+
+def test_a_token_in_a_path_is_not_written(client, lines, settings):
+    settings.ROOT_URLCONF = urls = ModuleType("urls")
+    urls.urlpatterns = [path("reset/<uidb64>/<token>/", lambda request: None)]
+    client.raise_request_exception = False
+    client.get("/reset/MQ/s3cret-token/")
+    error, access = sorted(lines(), key=lambda line: line["logger"], reverse=True)
+    assert access["path"] == "/reset/***/***/"
+    assert error["message"] == "Internal Server Error: /reset/***/***/"

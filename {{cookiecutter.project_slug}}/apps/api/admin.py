@@ -29,7 +29,7 @@ class AccessTokenAdmin(admin.ModelAdmin):
         return ("user",) if obj or not request.user.is_superuser else ()
 
     def save_model(
-        self, request: HttpRequest, obj: AccessToken, form: Any, change: bool
+        self, request: Any, obj: AccessToken, form: Any, change: bool
     ) -> None:
         if not change:
             if not request.user.is_superuser:

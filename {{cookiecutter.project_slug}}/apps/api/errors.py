@@ -1,12 +1,14 @@
 """Errors under /api/ are JSON; everywhere else they stay pages."""
 
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 
 from apps.pages.views import server_error as server_error_page
+from core import bodies
 from core.logs import request_id
 
 
@@ -27,7 +29,10 @@ def json_under_api(
     return handle
 
 
-bad_request = json_under_api(HTTPStatus.BAD_REQUEST, defaults.bad_request)
+bad_request = partial(
+    bodies.bad_request,
+    page=json_under_api(HTTPStatus.BAD_REQUEST, defaults.bad_request),
+)
 permission_denied = json_under_api(HTTPStatus.FORBIDDEN, defaults.permission_denied)
 page_not_found = json_under_api(HTTPStatus.NOT_FOUND, defaults.page_not_found)
 server_error = json_under_api(HTTPStatus.INTERNAL_SERVER_ERROR, server_error_page)

@@ -64,6 +64,9 @@ MIDDLEWARE = [
     "core.health.health_middleware",
     "core.proxies.trusted_proxy_middleware",
     "core.logs.access_middleware",
+    # %if cookiecutter.interface == "asgi"
+    "core.streams.stream_middleware",
+    # %endif
     "django.middleware.security.SecurityMiddleware",
     # %if cookiecutter.api != "none"
     # Before middleware that may answer: a browser may then read a refusal too.

@@ -1,3 +1,5 @@
+"""Tokens end when their user has another password."""
+
 from django.db import migrations, models
 
 
