@@ -21,6 +21,8 @@ events {{
 }}
 
 http {{
+    include /etc/nginx/mime.types;
+    default_type application/octet-stream;
     client_body_temp_path {folder}/bodies;
     proxy_temp_path {folder}/answers;
     fastcgi_temp_path {folder}/fastcgi;

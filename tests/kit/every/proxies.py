@@ -1,6 +1,7 @@
 """core/proxies.py: which proxies are trusted, and which of their headers."""
 
 import pytest
+from core import proxies as module
 from core.proxies import is_trusted
 
 PROXY, STRANGER = "10.0.0.1", "203.0.113.9"
@@ -58,3 +59,26 @@ def test_forwarded_headers_of_strangers_are_removed(client):
     assert [name for name in meta if "FORWARDED" in name] == []
     believed = client.get("/robots.txt", headers=headers, REMOTE_ADDR=PROXY)
     assert believed.wsgi_request.META["HTTP_X_FORWARDED_PORT"] == "evil"
+
+
+def test_what_is_ignored_is_told_once_a_minute(client, settings, caplog):
+    module.logger.filters[0].next.clear()
+    for _ in range(3):
+        ask(client, STRANGER, "198.51.100.7")
+        ask(client, PROXY, "nonsense")
+        settings.TRUSTED_PROXIES = 2
+        ask(client, PROXY, "198.51.100.7")
+        settings.TRUSTED_PROXIES = 1
+    told = [r.getMessage() for r in caplog.records if r.name == "core.proxies"]
+    assert [(PROXY in text, STRANGER in text) for text in told] == [
+        (False, True),
+        (True, False),
+        (True, False),
+    ]
+    assert "FORWARDED_ALLOW_IPS" in told[0]
+    assert all("TRUSTED_PROXIES" in text for text in told[1:])
+
+
+def ask(client, peer, forwarded_for):
+    headers = {"x-forwarded-for": forwarded_for}
+    client.get("/robots.txt", headers=headers, REMOTE_ADDR=peer)
