@@ -115,7 +115,7 @@ OWNED = {
         config/celery.py core/tasks.py tests/test_celery_tasks.py
         """,
     ("api", "drf"): f"""{API}
-        apps/api/authentication.py apps/api/pagination.py apps/api/parsers.py
+        apps/api/authentication.py apps/api/pagination.py
         apps/api/serializers.py apps/api/throttling.py apps/api/urls.py
         apps/api/views.py
         """,

@@ -42,13 +42,10 @@ I001 = checks.Info("Errors are not sent to Sentry.", "Set SENTRY_DSN.", id="core
 # Reserved for documentation and tests (RFC 2606).
 EXAMPLES = (".example.com", ".example.net", ".example.org", ".example")
 # Platforms that run several instances, or move one to another disk, set these.
-PLATFORMS = {
-    "KUBERNETES_SERVICE_HOST",
-    "ECS_CONTAINER_METADATA_URI_V4",
-    "K_SERVICE",
-    "FLY_MACHINE_ID",
-    "DYNO",
-}
+PLATFORMS = set(
+    "KUBERNETES_SERVICE_HOST ECS_CONTAINER_METADATA_URI_V4 K_SERVICE FLY_MACHINE_ID DYNO"
+    .split()
+)
 
 
 def is_far(address: str) -> bool:

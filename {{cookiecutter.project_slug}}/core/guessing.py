@@ -37,17 +37,16 @@ class GuessingHandler(AxesDatabaseHandler):
             defaults={"failures_since_start": 0, "path_info": request.axes_path_info},
         )
         attempts = AccessAttempt.objects.filter(pk=attempt.pk)
-        count, time = F("failures_since_start"), request.axes_attempt_time
         # In one transaction: the number that is read is this attempt's own.
         with transaction.atomic():
-            attempts.update(failures_since_start=count + 1, attempt_time=time)
+            attempts.update(
+                failures_since_start=F("failures_since_start") + 1,
+                attempt_time=request.axes_attempt_time,
+            )
             numbers = attempts.values_list("failures_since_start", flat=True)
             number = numbers.first() or 1
-        of_address = self.get_failures_of_address(request)
-        is_allowed: bool = max(number, of_address) <= settings.AXES_FAILURE_LIMIT
-        if not is_allowed:
-            attempts.update(failures_since_start=count - 1)
-        return is_allowed
+        number = max(number, self.get_failures_of_address(request))
+        return number <= settings.AXES_FAILURE_LIMIT
 
     def user_login_failed(
         self, sender: Any, credentials: dict[str, Any], request: Any = None, **kw: Any

@@ -5,11 +5,9 @@ Under ASGI a synchronous middleware raises errors when clients leave.
 
 from collections.abc import Callable
 from typing import Any
-from wsgiref.util import FileWrapper
 
 from asgiref.sync import markcoroutinefunction, sync_to_async
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from core.streams import CHUNK_BYTES
@@ -26,22 +24,14 @@ class AsyncWhiteNoiseMiddleware(WhiteNoiseMiddleware):
         markcoroutinefunction(self)
 
     async def __call__(self, request: HttpRequest) -> Any:
-        response: HttpResponseBase
         file = self.files.get(request.path_info)
         if self.autorefresh:
             file = await sync_to_async(self.find_file)(request.path_info)
         if file is None:
             return await self.get_response(request)
-        found = file.get_response(request.method, request.META)
-        if found.file is None:
-            response = HttpResponse(status=found.status)
-        elif int(dict(found.headers)["Content-Length"]) <= CHUNK_BYTES:
-            with found.file as opened:
-                response = HttpResponse(opened.read(), status=found.status)
-        else:
-            pieces = FileWrapper(found.file, CHUNK_BYTES)
-            response = StreamingHttpResponse(pieces, status=found.status)
-        del response.headers["Content-Type"]
-        for name, value in found.headers:
-            response.headers[name] = value
-        return response
+        response = self.serve(file, request)
+        if int(response.headers.get("Content-Length", CHUNK_BYTES)) >= CHUNK_BYTES:
+            return response
+        content, status = response.getvalue(), response.status_code
+        response.close()
+        return HttpResponse(content, status=status, headers=response.headers)

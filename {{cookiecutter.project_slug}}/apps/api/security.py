@@ -48,9 +48,8 @@ class AnonThrottle(threading.local, AnonRateThrottle):
     def get_ident(self, request: HttpRequest) -> str:
         return client_network(request)
 
-    def get_cache_key(self, request: HttpRequest) -> str | None:
-        is_known = self.get_ident(request) != UNKNOWN
-        return super().get_cache_key(request) if is_known else None
+    def allow_request(self, request: HttpRequest) -> bool:
+        return self.get_ident(request) == UNKNOWN or super().allow_request(request)
 
 
 class UserThrottle(threading.local, UserRateThrottle):

@@ -2,11 +2,14 @@
 
 from typing import Any
 
-from rest_framework import exceptions, throttling, views
+from rest_framework import exceptions as errors
+from rest_framework import throttling, views
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.proxies import UNKNOWN, client_network
+
+REFUSALS = errors.AuthenticationFailed, errors.NotAuthenticated, errors.PermissionDenied
 
 
 class AnonThrottle(throttling.AnonRateThrottle):
@@ -15,9 +18,9 @@ class AnonThrottle(throttling.AnonRateThrottle):
     def get_ident(self, request: Request) -> str:
         return client_network(request)
 
-    def get_cache_key(self, request: Request, view: Any) -> str | None:
-        is_known = self.get_ident(request) != UNKNOWN
-        return super().get_cache_key(request, view) if is_known else None
+    def allow_request(self, request: Request, view: Any) -> bool:
+        is_unknown = self.get_ident(request) == UNKNOWN
+        return is_unknown or super().allow_request(request, view)
 
 
 class UserThrottle(throttling.UserRateThrottle):
@@ -28,21 +31,17 @@ class UserThrottle(throttling.UserRateThrottle):
         return not is_user or super().allow_request(request, view)
 
 
-def count_refusals(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Count refused requests too: by itself the framework counts after it refuses.
+def handle_error(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Count refused requests too: the framework refuses before it counts.
 
+    JSON that is nested too deeply is an error of the client.
     https://www.django-rest-framework.org/api-guide/exceptions/#custom-exception-handling
     """
-    if isinstance(
-        error,
-        (
-            exceptions.AuthenticationFailed,
-            exceptions.NotAuthenticated,
-            exceptions.PermissionDenied,
-        ),
-    ):
+    if isinstance(error, REFUSALS):
         try:
             context["view"].check_throttles(context["request"])
-        except exceptions.Throttled as too_many:
+        except errors.Throttled as too_many:
             error = too_many
+    if isinstance(error, RecursionError):
+        error = errors.ParseError()
     return views.exception_handler(error, context)

@@ -1,7 +1,6 @@
 """The landing page, robots.txt, favicon.ico, security.txt, the page for status 500."""
 
 from datetime import timedelta
-from functools import cache
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -37,13 +36,8 @@ def robots(request: HttpRequest) -> HttpResponse:
 @require_safe
 @cache_control(public=True, max_age=86_400)
 def favicon(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(read_favicon(), content_type="image/x-icon")
-
-
-@cache
-def read_favicon() -> bytes:
-    content: bytes = (settings.BASE_DIR / "static" / "favicon.ico").read_bytes()
-    return content
+    icon = settings.BASE_DIR / "static" / "favicon.ico"
+    return HttpResponse(icon.read_bytes(), content_type="image/x-icon")
 
 
 @require_safe

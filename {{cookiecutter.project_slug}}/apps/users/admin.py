@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apps.users.models import User
@@ -14,7 +15,7 @@ admin.site.unregister(Group)
 
 @admin.register(User)
 class ProjectUserAdmin(UserAdmin):
-    """Other staff may make users, and change those who cannot enter the admin."""
+    """Other staff may make users, and edit those who cannot enter the admin."""
 
     # %if cookiecutter.login == "email"
     fieldsets = (
@@ -50,17 +51,11 @@ class ProjectUserAdmin(UserAdmin):
         powers = ("is_staff", "is_superuser", "groups", "user_permissions")
         return () if request.user.is_superuser else powers
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may_touch(request, obj) and super().has_change_permission(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may_touch(request, obj) and super().has_delete_permission(request, obj)
-
-
-def may_touch(request: HttpRequest, user: Any) -> bool:
-    """Tell whether a password, say, may be set: it would lend the user's powers."""
-    has_powers = user is not None and (user.is_staff or user.is_superuser)
-    return request.user.is_superuser or not has_powers
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Hide those with powers: who sets their password has their powers."""
+        users = super().get_queryset(request)
+        is_super = request.user.is_superuser
+        return users if is_super else users.filter(is_staff=False, is_superuser=False)
 
 
 def is_superuser(self: Any, request: HttpRequest, obj: Any = None) -> bool:
