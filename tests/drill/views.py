@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import secrets
 import tempfile
 import time
 
@@ -11,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.contenttypes.models import ContentType
 from django.core import signing
+from django.core.cache import cache
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import connection
 from django.http import (
@@ -41,6 +43,13 @@ async def row_async(request: HttpRequest) -> HttpResponse:
     """Read one row from the database in a coroutine."""
     models = ContentType.objects.order_by("pk").values_list("model", flat=True)
     return JsonResponse({"model": await models.afirst()})
+
+
+def cached(request: HttpRequest) -> HttpResponse:
+    """Write to the cache and read it back; 503 if it does not keep what is written."""
+    key = secrets.token_hex(8)
+    cache.set(key, key, timeout=10)
+    return JsonResponse({}, status=200 if cache.get(key) == key else 503)
 
 
 def slow(request: HttpRequest, seconds: int) -> HttpResponse:
@@ -158,6 +167,7 @@ urlpatterns = [
     path("ping/", ping),
     path("row/", row),
     path("row-async/", row_async),
+    path("cached/", cached),
     path("slow/<int:seconds>/", slow),
     path("slow-async/<int:seconds>/", slow_async),
     path("body/", body),

@@ -4,6 +4,7 @@ from tests.services.azure import Azure
 from tests.services.blackhole import BlackHole
 from tests.services.caddy import Caddy
 from tests.services.certificate import Certificate
+from tests.services.forwarder import Forwarder
 from tests.services.gcs import GCS
 from tests.services.memcached import Memcached
 from tests.services.mysql import MariaDB
@@ -28,6 +29,7 @@ __all__ = [
     "BlackHole",
     "Caddy",
     "Certificate",
+    "Forwarder",
     "Mailbox",
     "MariaDB",
     "Memcached",

@@ -1,10 +1,11 @@
 """Redis: a cache loses its data at a restart; a broker (`keeps`) does not."""
 
+import socket
 from pathlib import Path
 from urllib.parse import quote
 
 from tests.services.certificate import Certificate
-from tests.services.process import HOST, find_program
+from tests.services.process import HOST, find_program, wait_until
 from tests.services.service import Server
 
 
@@ -46,3 +47,16 @@ class Redis(Server):
         if self.password:
             options += ["--requirepass", self.password]
         return [program, *options]
+
+    def ask(self, command: str) -> str:
+        """Send one command and return the answer."""
+        with socket.create_connection((HOST, self.port), timeout=5) as connection:
+            connection.sendall(f"{command}\r\n".encode())
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(4096), b"")).decode()
+
+    def follow(self, primary: "Redis") -> None:
+        """Become a replica; return when it has all that the primary has."""
+        self.ask(f"REPLICAOF {HOST} {primary.port}")
+        is_up = "master_link_status:up"
+        wait_until(lambda: is_up in self.ask("INFO replication"), 20, "the replica")

@@ -37,6 +37,8 @@ app.conf.update(
     # Seconds: an exception that the task may catch, then the end of its process.
     task_soft_time_limit=270,
     task_time_limit=300,
+    # After a failover of Redis a worker connects anew, and does not end.
+    broker_channel_error_retry=True,
     # A worker waits for its broker for ever, a request that enqueues a few seconds. The
     # timeouts are Redis's and RabbitMQ's, which also has to confirm each message.
     broker_connection_max_retries=None,

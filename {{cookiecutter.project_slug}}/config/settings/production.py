@@ -4,6 +4,12 @@ import logging
 import re
 from importlib import import_module
 
+# %if cookiecutter.cache == "redis"
+from redis.backoff import NoBackoff
+from redis.exceptions import ReadOnlyError
+from redis.retry import Retry
+
+# %endif
 from config import databases
 from config.env import env
 from config.settings.base import *
@@ -123,6 +129,7 @@ for alias, database in DATABASES.items():
 # Cache
 
 # %if cookiecutter.cache == "redis"
+RECONNECT = Retry(NoBackoff(), 1, supported_errors=(ReadOnlyError,))
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
@@ -133,6 +140,8 @@ CACHES = {
             "IGNORE_EXCEPTIONS": True,
             "SOCKET_CONNECT_TIMEOUT": 0.5,
             "SOCKET_TIMEOUT": 0.5,
+            # After a failover a kept connection leads to the old primary.
+            "CONNECTION_POOL_KWARGS": {"retry": RECONNECT},
         },
     }
 }
