@@ -23,7 +23,13 @@ class Instance:
     """`python -m config.serve` with its own port and drain file."""
 
     def __init__(
-        self, project: Project, env: dict[str, str], folder: Path, *, workers: int = 2
+        self,
+        project: Project,
+        env: dict[str, str],
+        folder: Path,
+        *,
+        workers: int = 2,
+        by_default: bool = False,  # expect these workers, but do not ask for them
     ) -> None:
         self.project = project
         self.folder = folder
@@ -32,7 +38,8 @@ class Instance:
         self.drain_file = folder / "draining"
         self.env = clean_environment()
         self.env["PYTHONWARNINGS"] = "error::DeprecationWarning"
-        self.env["WEB_CONCURRENCY"] = str(self.count)
+        if not by_default:
+            self.env["WEB_CONCURRENCY"] = str(self.count)
         self.env |= env
         self.env |= {"HOST": "127.0.0.1", "PORT": str(self.port)}
         self.env["DRAIN_FILE"] = str(self.drain_file)

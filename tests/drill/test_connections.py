@@ -1,4 +1,4 @@
-"""Connections: 64 clients for twenty seconds.
+"""Connections: 64 clients for twenty seconds; an instance with 17 cores takes 40.
 
 Under WSGI each thread keeps a connection. An ASGI server accepts all requests at once,
 so the pool limits the connections to the database.
@@ -13,15 +13,42 @@ from tests.drill.instances import Load
 
 CLIENTS = 64
 SECONDS = 20
-WORKERS = 2
-# Per worker: one for each thread and one for the readiness check; a pool of ten.
-ALLOWED = {"wsgi": 5, "asgi": 10}
+ALLOWED = 40
+# Under WSGI eight, each with one for each of four threads and one for readiness. Under
+# ASGI twice the cores and one, each with a pool of one.
+WORKERS_OF_17_CORES = {"wsgi": 8, "asgi": 35}
 
 
 @both_interfaces
-def test_no_more_connections_than_are_allowed(project, env, start, services, report):
-    instance = start(project, env, workers=WORKERS)
+def test_an_instance_with_few_cores_takes_40_at_most(
+    project, env, start, services, report
+):
+    instance = start(project, env, workers=2)
     report(drill(instance, services.postgresql, env, SECONDS))
+
+
+@both_interfaces
+def test_an_instance_with_17_cores_takes_40_at_most(
+    project, env, start, services, break_promise, report
+):
+    large = break_promise("config/server.py", "    return cores\n", "    return 17\n")
+    workers = WORKERS_OF_17_CORES[project.answers["interface"]]
+    instance = start(large, env, workers=workers, by_default=True)
+    report(f"17 cores: {drill(instance, services.postgresql, env, SECONDS)}")
+
+
+@both_interfaces
+def test_explicit_values_win_and_check_tells_their_sum(project, env):
+    def check(**changed: str) -> str:
+        return project.manage("check", "--deploy", env=env | changed).stderr
+
+    told = "(core.W011) The server may take 45 connections to the database"
+    assert told in check(WEB_CONCURRENCY="9", DATABASE_POOL_MAX_SIZE="5")
+    assert told not in check(WEB_CONCURRENCY="8", DATABASE_POOL_MAX_SIZE="5")
+    # Without a pool each worker takes five; by default a pool of nine is four.
+    is_wsgi = project.answers["interface"] == "wsgi"
+    assert (told in check(WEB_CONCURRENCY="9")) == is_wsgi
+    assert told not in check(WEB_CONCURRENCY="9", DATABASE_PGBOUNCER="true")
 
 
 @only_wsgi
@@ -30,7 +57,7 @@ def test_more_threads_are_noticed(project, env, start, services, break_promise):
         "gunicorn.conf.py", "threads = server.THREADS", "threads = server.THREADS * 9"
     )
     with pytest.raises(AssertionError, match="connections"):
-        drill(start(broken, env, workers=WORKERS), services.postgresql, env, 5)
+        drill(start(broken, env, workers=2), services.postgresql, env, 5)
 
 
 @only_asgi
@@ -40,12 +67,11 @@ def test_a_connection_for_each_request_is_noticed(
     size = '"max_size": pool_max_size'
     broken = break_promise("config/databases.py", size, f"{size} * 9")
     with pytest.raises(AssertionError, match="connections"):
-        drill(start(broken, env, workers=WORKERS), services.postgresql, env, 5)
+        drill(start(broken, env, workers=2), services.postgresql, env, 5)
 
 
 def drill(instance, postgresql, env, seconds: int) -> str:
     """Put load on a view that is a function and on one that is a coroutine."""
-    allowed = WORKERS * ALLOWED[instance.project.answers["interface"]]
     peak = 0
     over = threading.Event()
     with (
@@ -56,10 +82,10 @@ def drill(instance, postgresql, env, seconds: int) -> str:
         timer.start()
         while not over.wait(0.2):
             peak = max(peak, postgresql.count_connections(env["DATABASE_URL"]))
-    assert peak <= allowed, f"{peak} connections, where {allowed} are allowed"
+    assert peak <= ALLOWED, f"{peak} connections, where {ALLOWED} are allowed"
     failures = one.failures + other.failures
     assert not failures, f"{len(failures)} requests failed: {failures[0]}"
     requests = one.requests + other.requests
     assert requests > CLIENTS
-    connections = f"{peak} connections of {allowed} at most"
+    connections = f"{peak} connections of {ALLOWED} at most"
     return f"{connections}, {requests} requests, none failed"

@@ -28,7 +28,13 @@ def count_cores() -> int:
 HOST = env.str("HOST", default="0.0.0.0")  # noqa: S104 - reached through a proxy
 HOST = f"[{HOST}]" if ":" in HOST else HOST
 PORT = env.count("PORT", default=8000, minimum=1, maximum=65535)
-WORKERS = env.count("WEB_CONCURRENCY", default=2 * count_cores() + 1, minimum=1)
+# By default an instance takes at most 40 connections to the database.
+# %if cookiecutter.interface == "wsgi"
+# A worker takes five: one for each thread, and one for readiness.
+WORKERS = env.count("WEB_CONCURRENCY", min(2 * count_cores() + 1, 8), minimum=1)
+# %else
+WORKERS = env.count("WEB_CONCURRENCY", min(2 * count_cores() + 1, 40), minimum=1)
+# %endif
 # %if cookiecutter.interface == "wsgi"
 THREADS = env.count("WEB_THREADS", default=4, minimum=1)
 # %endif

@@ -16,44 +16,59 @@ from django.core.files.storage import FileSystemStorage
 from django.db import connection
 from django.utils.module_loading import import_string
 
+# %if cookiecutter.interface == "wsgi" and cookiecutter.database != "sqlite"
+from config.server import THREADS, WORKERS
+
+# %endif
+# %if cookiecutter.interface == "asgi" and cookiecutter.database == "postgresql"
+from config.server import WORKERS
+
+# %endif
 # What is wrong, and what to do.
-WARNINGS = """
+MESSAGES = """
 W001 No Content-Security-Policy is sent. Set SECURE_CSP or SECURE_CSP_REPORT_ONLY.
 W002 ALLOWED_HOSTS has an example or every host. Put yours into DJANGO_ALLOWED_HOSTS.
 W003 The platform may replace the disk with the database or uploads. Use a server.
+W004 Who reaches the cache or broker, runs code here. Use a password, or a near server.
+W005 Uploads or errors are sent by http://. Use https:// for the store and SENTRY_DSN.
+W006 The mail server's password is sent in clear. Use smtp+tls:// in EMAIL_URL.
+W007 Anybody may choose the address of a client. Name proxies in FORWARDED_ALLOW_IPS.
+W008 Mails are sent to port 25 of this machine. Set EMAIL_URL.
+W009 MEDIA_ROOT is not writable. Give the folder to the user of the server.
+I001 Errors are not sent to Sentry. Set SENTRY_DSN.
 # %if cookiecutter.database == "postgresql"
-W004 The database is far and not encrypted. Add ?sslmode=verify-full to DATABASE_URL.
+W010 The database is far and not encrypted. Add ?sslmode=verify-full to DATABASE_URL.
 # %elif cookiecutter.database == "mysql"
-W004 The database is far and not encrypted. Add ?ssl_mode=VERIFY_IDENTITY to its URL.
+W010 The database is far and not encrypted. Add ?ssl_mode=VERIFY_IDENTITY to its URL.
 # %endif
-W005 Who reaches the cache or broker, runs code here. Use a password, or a near server.
-W006 Uploads or errors are sent by http://. Use https:// for the store and SENTRY_DSN.
-W007 The mail server's password is sent in clear. Use smtp+tls:// in EMAIL_URL.
-W008 Anybody may choose the address of a client. Name proxies in FORWARDED_ALLOW_IPS.
-W009 Mails are sent to port 25 of this machine. Set EMAIL_URL.
-W010 MEDIA_ROOT is not writable. Give the folder to the user of the server.
+# %if cookiecutter.database == "postgresql" or (cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql")
+W011 The server may take {} connections, of usually 100. Lower WEB_CONCURRENCY.
+# %endif
 """
-# %if cookiecutter.database == "postgresql"
-ENCRYPTED = {"require", "verify-ca", "verify-full"}
-# %elif cookiecutter.database == "mysql"
-ENCRYPTED = {"REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"}
-# %endif
-I001 = checks.Info("Errors are not sent to Sentry.", "Set SENTRY_DSN.", id="core.I001")
 # Reserved for documentation and tests (RFC 2606).
 EXAMPLES = (".example.com", ".example.net", ".example.org", ".example")
 # Platforms that run several instances, or move one to another disk, set these.
-PLATFORMS = set(
-    "KUBERNETES_SERVICE_HOST ECS_CONTAINER_METADATA_URI_V4 K_SERVICE FLY_MACHINE_ID DYNO"
-    .split()
-)
+PLATFORMS = """
+    KUBERNETES_SERVICE_HOST ECS_CONTAINER_METADATA_URI_V4 K_SERVICE FLY_MACHINE_ID DYNO
+"""
+# %if cookiecutter.database == "postgresql"
+ENCRYPTED = {"require", "verify-ca", "verify-full"}
 
 
+# %elif cookiecutter.database == "mysql"
+ENCRYPTED = {"REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"}
+
+
+# %else
+
+
+# %endif
 def is_far(address: str) -> bool:
     """Tell whether the way to a host or URL may leave the private network."""
-    parts = urlsplit(address if "://" in address else f"//{address}")
+    host = urlsplit(address if "://" in address else f"//{address}").hostname or ""
     with suppress(ValueError):
-        return ip_address(parts.hostname or "").is_global
-    return "." in (parts.hostname or "")
+        return ip_address(host).is_global
+    return "." in host
 
 
 def is_writable(folder: Path) -> bool:
@@ -64,16 +79,18 @@ def is_writable(folder: Path) -> bool:
 
 @checks.register(deploy=True)
 def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
-    """Warn of settings that are allowed, and dangerous or useless in production."""
+    """Tell what is allowed, and dangerous or useless in production."""
     hosts = [f".{host.lstrip('.').lower()}" for host in settings.ALLOWED_HOSTS]
     caches = settings.CACHES["default"].get("LOCATION", "")
     servers = [caches] if isinstance(caches, str) else [*caches]
     # %if cookiecutter.task_queue == "celery"
     servers.append(getattr(settings, "CELERY_BROKER_URL", ""))
     # %endif
-    addresses = [getattr(settings, "SENTRY_DSN", "")]
+    dsn = getattr(settings, "SENTRY_DSN", "")
     # %if cookiecutter.media_storage == "s3"
-    addresses.append(getattr(settings, "S3_ENDPOINT", ""))
+    addresses = [dsn, getattr(settings, "S3_ENDPOINT", "")]
+    # %else
+    addresses = [dsn]
     # %endif
     mailer: Any = settings.MAILERS["default"]
     mail = mailer.get("OPTIONS", {})
@@ -86,10 +103,26 @@ def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
     storage = import_string(settings.STORAGES["default"]["BACKEND"])
     is_file = issubclass(storage, FileSystemStorage)
     is_on_disk = is_file or connection.vendor == "sqlite"
+    # %if cookiecutter.interface == "wsgi" and cookiecutter.database == "postgresql"
+    # Each thread keeps a connection, and so does the readiness check.
+    connections = WORKERS * (getattr(settings, "POOL_MAX_SIZE", 0) or THREADS + 1)
+    # %elif cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql"
+    # Each thread keeps a connection, and so does the readiness check.
+    connections = WORKERS * (THREADS + 1)
+    # %elif cookiecutter.database == "postgresql"
+    connections = WORKERS * getattr(settings, "POOL_MAX_SIZE", 0)
+    # %endif
     problems = (
         not settings.SECURE_CSP and not settings.SECURE_CSP_REPORT_ONLY,
         any(host == ".*" or host.endswith(EXAMPLES) for host in hosts),
-        is_on_disk and PLATFORMS & os.environ.keys(),
+        is_on_disk and any(name in os.environ for name in PLATFORMS.split()),
+        any("@" not in url and is_far(url) for url in servers),
+        any(url.startswith("http://") and is_far(url) for url in addresses),
+        is_clear and is_far(mail["host"]),
+        "0.0.0.0/0" in settings.FORWARDED_ALLOW_IPS,
+        sends_mail and not {"EMAIL_URL", "EMAIL_URL_FILE"} & os.environ.keys(),
+        is_file and not is_writable(Path(settings.MEDIA_ROOT)),
+        not dsn,
         # %if cookiecutter.database != "sqlite"
         any(
             is_far(database.get("HOST", ""))
@@ -97,18 +130,21 @@ def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
             for database in settings.DATABASES.values()
         ),
         # %endif
-        any("@" not in url and is_far(url) for url in servers),
-        any(url.startswith("http://") and is_far(url) for url in addresses),
-        is_clear and is_far(mail["host"]),
-        "0.0.0.0/0" in settings.FORWARDED_ALLOW_IPS,
-        sends_mail and not {"EMAIL_URL", "EMAIL_URL_FILE"} & os.environ.keys(),
-        is_file and not is_writable(Path(settings.MEDIA_ROOT)),
+        # %if cookiecutter.database == "postgresql"
+        connections > 40 and not getattr(settings, "PGBOUNCER", False),
+        # %elif cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql"
+        connections > 40,
+        # %endif
     )
+    # %if cookiecutter.database == "postgresql" or (cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql")
+    lines = MESSAGES.format(connections).strip().splitlines()
+    # %else
+    lines = MESSAGES.strip().splitlines()
+    # %endif
     found: list[checks.CheckMessage] = []
-    for line, is_there in zip(WARNINGS.strip().splitlines(), problems, strict=True):
+    for line, is_there in zip(lines, problems, strict=True):
         message, _, hint = line.partition(". ")
+        kind = checks.Info if line[0] == "I" else checks.Warning
         if is_there:
-            found.append(checks.Warning(message[5:], hint=hint, id=f"core.{line[:4]}"))
-    if not getattr(settings, "SENTRY_DSN", ""):
-        found.append(I001)
+            found.append(kind(message[5:], hint=hint, id=f"core.{line[:4]}"))
     return found

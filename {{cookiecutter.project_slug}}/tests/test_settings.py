@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -93,6 +94,18 @@ def test_the_server_reports_every_malformed_variable_without_its_value() -> None
     assert set(MALFORMED) - set(names) == set()
     assert "hunter2" not in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("cores", [1, 17, 64])
+def test_an_instance_takes_at_most_40_connections(
+    load_production: LoadProduction, monkeypatch: pytest.MonkeyPatch, cores: int
+) -> None:
+    cpus = set(range(cores))
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: cpus, raising=False)
+    server = runpy.run_path(str(base.BASE_DIR / "config" / "server.py"))
+    # Without a pool each thread keeps one, and so does the readiness check.
+    pool = getattr(load_production(), "POOL_MAX_SIZE", 0)
+    assert server["WORKERS"] * (pool or server.get("THREADS", 0) + 1) <= 40
 
 
 @pytest.mark.usefixtures("production")

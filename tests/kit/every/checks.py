@@ -76,7 +76,7 @@ def test_a_far_database_is_encrypted(settings, monkeypatch, host, mode, is_told)
     database = settings.DATABASES["default"]
     monkeypatch.setitem(database, "HOST", host)
     monkeypatch.setitem(database, "OPTIONS", {name: mode})
-    assert ("core.W004" in messages()) == is_told
+    assert ("core.W010" in messages()) == is_told
 
 
 @pytest.mark.parametrize(
@@ -93,13 +93,13 @@ def test_a_far_database_is_encrypted(settings, monkeypatch, host, mode, is_told)
 )
 def test_a_far_cache_has_a_password(settings, monkeypatch, location, is_told):
     monkeypatch.setitem(settings.CACHES["default"], "LOCATION", location)
-    assert ("core.W005" in messages()) == is_told
+    assert ("core.W004" in messages()) == is_told
 
 
 @pytest.mark.parametrize(
     ("address", "found"),
     [
-        (f"http://key@{FAR}/1", {"core.W006"}),
+        (f"http://key@{FAR}/1", {"core.W005"}),
         (f"https://key@{FAR}/1", set()),
         ("http://key@sentry:9000/1", set()),
     ],
@@ -111,7 +111,7 @@ def test_a_far_server_is_asked_by_https(settings, address, found):
 
 def test_a_password_for_mail_is_encrypted(settings):
     for options, found in [
-        (SMTP | {"password": "s3cret"}, {"core.W007"}),
+        (SMTP | {"password": "s3cret"}, {"core.W006"}),
         (SMTP | {"password": "s3cret", "use_tls": True}, set()),
         (SMTP | {"password": "s3cret", "host": "mail"}, set()),
         (SMTP, set()),
@@ -122,13 +122,13 @@ def test_a_password_for_mail_is_encrypted(settings):
 
 def test_everybody_as_a_proxy_is_reported(settings):
     settings.FORWARDED_ALLOW_IPS = ["0.0.0.0/0", "::/0"]
-    assert messages() == {"core.W008"}
+    assert messages() == {"core.W007"}
 
 
 def test_mails_about_errors_need_a_server(settings, monkeypatch):
     monkeypatch.delenv("EMAIL_URL", raising=False)
     settings.ADMINS = ["ada@shop.test"]
-    assert messages() == {"core.W009"}
+    assert messages() == {"core.W008"}
     monkeypatch.setenv("EMAIL_URL", "smtp://mail")
     assert messages() == set()
 
@@ -138,7 +138,7 @@ def test_uploads_need_a_folder_that_can_be_written(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path / "uploads"
     assert messages() == set()
     settings.MEDIA_ROOT.write_bytes(b"no folder")
-    assert messages() == {"core.W010"}
+    assert messages() == {"core.W009"}
 
 
 def test_a_missing_sentry_dsn_is_reported(settings):

@@ -98,7 +98,9 @@ STATEMENT_TIMEOUT_S = env.count("DATABASE_STATEMENT_TIMEOUT", default=30)
 # Each thread keeps its connection: a pool would only pass connections around.
 POOL_MAX_SIZE = env.count("DATABASE_POOL_MAX_SIZE", default=0)
 # %else
-POOL_MAX_SIZE = env.count("DATABASE_POOL_MAX_SIZE", default=10)
+# The workers share 40 connections.
+SHARE = max(1, 40 // (import_module("config.server").WORKERS or 1))
+POOL_MAX_SIZE = env.count("DATABASE_POOL_MAX_SIZE", default=SHARE)
 # %endif
 # %endif
 for alias, database in DATABASES.items():
