@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from django.conf import settings
+from django.db import connection
 
 from config import server
 
@@ -49,6 +50,13 @@ control_socket_disable = True
 
 def on_starting(arbiter):
     """Take traffic, also if an instance drained here before."""
+    if settings.READ_ONLY:
+        # The start ends here unless the database confirms it.
+        connection.ensure_connection()
+        connection.close()
+        # %if cookiecutter.database == "postgresql"
+        connection.close_pool()
+        # %endif
     if settings.DRAIN_FILE.exists():
         settings.DRAIN_FILE.unlink()
         arbiter.log.warning("%s was left from before: removed", settings.DRAIN_FILE)

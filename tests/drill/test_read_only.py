@@ -2,7 +2,7 @@
 
 Writes of the ORM, raw SQL, in transactions and to the schema are refused; reads work.
 This prevents accidents only: a role with the right to write can lift the setting. The
-figure names the statements that do.
+figure names the statements that do. A process ends if a new connection may write.
 """
 
 import json
@@ -10,7 +10,12 @@ import re
 
 import pytest
 
-from tests.drill import every_interface_and_server, only_sqlite, only_wsgi
+from tests.drill import (
+    every_interface_and_server,
+    every_server,
+    only_sqlite,
+    only_wsgi,
+)
 
 WRITES = {
     "postgresql": [
@@ -102,6 +107,8 @@ for name, attempt in attempts.items():
     connection.close()
 print(json.dumps(told))
 """
+READ_ONLY = {"DJANGO_READ_ONLY": "1"}
+MAY_WRITE = "DJANGO_READ_ONLY: the database lets this connection write; avoid poolers"
 LOOK = """
 from django.db import connection
 from apps.users.models import User
@@ -124,10 +131,24 @@ def test_no_write_gets_through_to_a_file(project, env, report):
     report(drill(project, env))
 
 
+@every_server
+def test_a_connection_that_may_write_ends_the_process(project, env, break_promise):
+    is_file = project.answers["database"] == "sqlite"
+    given = "read_only=READ_ONLY" if is_file else 'read_only=READ_ONLY or alias == "'
+    lost = given.replace("READ_ONLY", "False")
+    broken = break_promise("config/settings/production.py", given, lost)
+    look = ("shell", "--no-imports", "-c", LOOK)
+    end = broken.manage(*look, env=env | READ_ONLY, check=False)
+    assert (end.returncode, end.stdout) == (1, "")
+    assert end.stderr.strip() == MAY_WRITE
+
+
 @only_wsgi
 def test_a_shell_that_can_write_is_noticed(project, env, database, break_promise):
     old, new = 'READ_ONLY or alias == "replica"', 'alias == "replica"'
-    broken = break_promise("config/settings/production.py", old, new)
+    break_promise("config/settings/production.py", old, new)
+    connect = "connection_created.connect(confirm_read_only)"
+    broken = break_promise("core/apps.py", connect, "pass")
     spare = env | {"DATABASE_URL": database.create_database()}
     project.manage("migrate", env=spare)
     shell(project, spare, MAKE_USER)
@@ -140,7 +161,7 @@ def drill(project, env: dict[str, str]) -> str:
     writes, lifts = [*WRITES[kind], *ANYWHERE], LIFTS[kind]
     before = shell(project, env, LOOK)
     script = TRY.replace("INPUT", json.dumps([writes, lifts]).replace("\\", "\\\\"))
-    output = shell(project, env | {"DJANGO_READ_ONLY": "1"}, script)
+    output = shell(project, env | READ_ONLY, script)
     told = json.loads(output.splitlines()[-1])
     lifted = [lift for lift in lifts if told.pop(lift) is None]
     # A failure for another reason proves nothing.

@@ -10,6 +10,7 @@ from tests.services.memcached import Memcached
 from tests.services.mysql import MariaDB
 from tests.services.nginx import Nginx
 from tests.services.otlp import OTLPReceiver
+from tests.services.pgbouncer import PgBouncer
 from tests.services.postgresql import PostgreSQL
 from tests.services.process import NotInstalledError, Process, free_port, wait_until
 from tests.services.prometheus import Prometheus
@@ -36,6 +37,7 @@ __all__ = [
     "Nginx",
     "NotInstalledError",
     "OTLPReceiver",
+    "PgBouncer",
     "PostgreSQL",
     "Process",
     "Prometheus",

@@ -48,6 +48,7 @@ def connection_options(
     # %endif
     # %if cookiecutter.database == "postgresql"
     application_name: str,
+    pgbouncer: bool,
     pool_max_size: int,
     # %endif
 ) -> dict[str, Any]:
@@ -73,7 +74,8 @@ def connection_options(
     }
     if read_only:
         session["default_transaction_read_only"] = "on"
-    arguments = [f"-c {key}={value}" for key, value in session.items()]
+    # PgBouncer refuses them, or drops them in silence.
+    arguments = [f"-c {key}={value}" for key, value in session.items() if not pgbouncer]
     pool = {
         "min_size": 1,
         "max_size": pool_max_size,

@@ -45,24 +45,19 @@ W010 The database is far and not encrypted. Add ?ssl_mode=VERIFY_IDENTITY to its
 W011 The server may take {} connections, of usually 100. Lower WEB_CONCURRENCY.
 # %endif
 """
+# %if cookiecutter.database == "postgresql"
+ENCRYPTED = {"require", "verify-ca", "verify-full"}
+# %elif cookiecutter.database == "mysql"
+ENCRYPTED = {"REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"}
+# %endif
 # Reserved for documentation and tests (RFC 2606).
 EXAMPLES = (".example.com", ".example.net", ".example.org", ".example")
 # Platforms that run several instances, or move one to another disk, set these.
 PLATFORMS = """
     KUBERNETES_SERVICE_HOST ECS_CONTAINER_METADATA_URI_V4 K_SERVICE FLY_MACHINE_ID DYNO
 """
-# %if cookiecutter.database == "postgresql"
-ENCRYPTED = {"require", "verify-ca", "verify-full"}
 
 
-# %elif cookiecutter.database == "mysql"
-ENCRYPTED = {"REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"}
-
-
-# %else
-
-
-# %endif
 def is_far(address: str) -> bool:
     """Tell whether the way to a host or URL may leave the private network."""
     host = urlsplit(address if "://" in address else f"//{address}").hostname or ""

@@ -1,5 +1,7 @@
 """Production's connections to PostgreSQL: limits, the pool, the replica."""
 
+import pytest
+
 REPLICA = "postgresql://u:p@replica.test/shop"
 
 
@@ -35,3 +37,19 @@ def test_a_url_does_not_lift_a_read_only_session(load_production):
     options = settings.DATABASES["default"]["OPTIONS"]["options"]
     assert options.startswith("-cdefault_transaction_read_only=off ")
     assert options.endswith(" -c default_transaction_read_only=on")  # the last one wins
+
+
+def test_behind_pgbouncer_nothing_belongs_to_a_session(load_production):
+    changed = {"DATABASE_POOL_MAX_SIZE": "7", "DATABASE_REPLICA_URL": REPLICA}
+    settings = load_production(DATABASE_PGBOUNCER="true", **changed)
+    for database in settings.DATABASES.values():
+        options = database["OPTIONS"]
+        assert (options["options"], options["pool"]) == ("", False)
+        assert "prepare_threshold" not in options  # Django's own default is none
+        assert database["DISABLE_SERVER_SIDE_CURSORS"]
+
+
+def test_pgbouncer_and_a_limit_of_the_session_are_refused_together(load_production):
+    changed = {"DATABASE_STATEMENT_TIMEOUT": "30", "DATABASE_PGBOUNCER": "true"}
+    with pytest.raises(SystemExit, match="ALTER ROLE … SET statement_timeout"):
+        load_production(**changed)

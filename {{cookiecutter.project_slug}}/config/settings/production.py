@@ -94,13 +94,17 @@ if replica := env.db_url("DATABASE_REPLICA_URL", default=""):
     DATABASE_ROUTERS = ["config.routers.ReplicaRouter"]
 STATEMENT_TIMEOUT_S = env.count("DATABASE_STATEMENT_TIMEOUT", default=30)
 # %if cookiecutter.database == "postgresql"
+PGBOUNCER = env.bool("DATABASE_PGBOUNCER", default=False)
+CURE = "cannot pass PgBouncer: unset it, and use ALTER ROLE … SET statement_timeout"
+is_set = PGBOUNCER and env.str("DATABASE_STATEMENT_TIMEOUT", default="")
+env.require("DATABASE_STATEMENT_TIMEOUT", not is_set, CURE)
 # %if cookiecutter.interface == "wsgi"
 # Each thread keeps its connection: a pool would only pass connections around.
-POOL_MAX_SIZE = env.count("DATABASE_POOL_MAX_SIZE", default=0)
+POOL_MAX_SIZE = 0 if PGBOUNCER else env.count("DATABASE_POOL_MAX_SIZE", default=0)
 # %else
-# The workers share 40 connections.
+# The workers share 40 connections; PgBouncer is a pool itself.
 SHARE = max(1, 40 // (import_module("config.server").WORKERS or 1))
-POOL_MAX_SIZE = env.count("DATABASE_POOL_MAX_SIZE", default=SHARE)
+POOL_MAX_SIZE = 0 if PGBOUNCER else env.count("DATABASE_POOL_MAX_SIZE", default=SHARE)
 # %endif
 # %endif
 for alias, database in DATABASES.items():
@@ -109,12 +113,14 @@ for alias, database in DATABASES.items():
     env.require(variable, is_server, "must name a database server")
     database["CONN_HEALTH_CHECKS"] = True
     # %if cookiecutter.database == "postgresql"
+    database["DISABLE_SERVER_SIDE_CURSORS"] = PGBOUNCER
     database["CONN_MAX_AGE"] = 0 if POOL_MAX_SIZE else CONN_MAX_AGE
     database["OPTIONS"] = databases.connection_options(
         database.get("OPTIONS", {}),
         read_only=READ_ONLY or alias == "replica",
         statement_timeout_s=STATEMENT_TIMEOUT_S,
         application_name="{{ cookiecutter.project_slug }}",
+        pgbouncer=PGBOUNCER,
         pool_max_size=POOL_MAX_SIZE,
     )
 

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from time import sleep
 from typing import Any
 
+# %if cookiecutter.database == "postgresql"
+from django.core.management.base import CommandError
+# %endif
 from django.core.management.commands import migrate
 from django.db import connections
 
@@ -32,6 +35,9 @@ LOCKS = {
     # %endif
 }
 PAUSE_S = 0.5
+# %if cookiecutter.database == "postgresql"
+POOLED = "PgBouncer strands the lock: use the server's URL, without DATABASE_PGBOUNCER"
+# %endif
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +49,10 @@ class Command(migrate.Command):
         if only_looks or connection.vendor not in LOCKS:
             super().handle(*args, **options)
             return
+        # %if cookiecutter.database == "postgresql"
+        if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+            raise CommandError(POOLED)
+        # %endif
         with lock(connection):
             super().handle(*args, **options)
 
