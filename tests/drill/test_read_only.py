@@ -16,6 +16,7 @@ from tests.drill import (
     only_sqlite,
     only_wsgi,
 )
+from tests.drill.instances import Load
 
 WRITES = {
     "postgresql": [
@@ -129,6 +130,16 @@ def test_no_write_gets_through(project, env, report):
 @only_sqlite
 def test_no_write_gets_through_to_a_file(project, env, report):
     report(drill(project, env))
+
+
+@every_interface_and_server
+def test_an_instance_that_cannot_write_shows_pages(project, env, start):
+    # The master has verified a connection: the workers must not inherit it.
+    instance = start(project, env | READ_ONLY)
+    with Load(instance.port, "/drill/row/", clients=8) as load:
+        load.wait_for(200)
+    assert not load.failures, load.failures[0]
+    assert instance.is_ready()
 
 
 @every_server
