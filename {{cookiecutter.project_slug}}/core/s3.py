@@ -19,15 +19,11 @@ class S3Storage(s3.S3Storage):
             connect_timeout=2,
             read_timeout=10,
             retries={"total_max_attempts": 2, "mode": "standard"},
+            # Stores other than Amazon's refuse the checksums that boto3 adds.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
         )
         self.client_config = self.client_config.merge(impatient)
-        if self.endpoint_url:
-            # Stores other than Amazon's may refuse the checksums that boto3 adds.
-            plain = {
-                "request_checksum_calculation": "when_required",
-                "response_checksum_validation": "when_required",
-            }
-            self.client_config = self.client_config.merge(Config(**plain))
 
     def get_object_parameters(self, name: str) -> dict[str, Any]:
         kind, disposition = describe(name)
