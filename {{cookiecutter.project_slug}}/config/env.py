@@ -40,6 +40,10 @@ MAIL_SCHEMES: dict[str, tuple[int, dict[str, Any]]] = {
     "smtp+tls": (587, {"use_tls": True}),
     "smtp+ssl": (465, {"use_ssl": True}),
 }
+KUBERNETES = (
+    "Kubernetes sets it to this form for a Service of that name: rename the Service, "
+    "or set enableServiceLinks: false in the pod"
+)
 PREFACE = "The environment is not usable; nothing was started:"
 CLOSING = "NAME_FILE may name a file that holds NAME; .env.example lists them all."
 NOTSET: Any = environ.Env.NOTSET
@@ -191,7 +195,9 @@ def parse(text: str, cast: Any) -> Any:
         return environ.Env.parse_value(text, cast)
     except (AttributeError, LookupError, TypeError, ValueError):
         kind = {int: "a whole number", float: "a number"}.get(cast)
-        raise ValueError(f"must be {kind}" if kind else "is malformed") from None
+        problem = f"must be {kind}" if kind else "is malformed"
+        hint = f"; {KUBERNETES}" if text.startswith("tcp://") else ""
+        raise ValueError(problem + hint) from None
 
 
 env = Env()

@@ -69,6 +69,7 @@ def test_booleans(env, monkeypatch, text, value):
     [
         ("bool", "maybe", "must be true or false"),
         ("int", "1.5", "must be a whole number"),
+        ("count", "tcp://10.0.0.7:80", "must be a whole number; Kubernetes sets it"),
         ("float", "half", "must be a number"),
         ("json", "[1, 2", "is malformed"),
         ("count", "-1", "must be a whole number from 0 to 2147483648"),
