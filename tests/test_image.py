@@ -128,6 +128,7 @@ def test_stops_in_order_and_logs_nothing_but_json(image, services):
         keys = {"timestamp", "level", "logger", "message"}
         assert all(keys <= set(line) for line in lines)
         assert "/" in [line.get("path") for line in lines]
+        assert {line["release"] for line in lines} == {"4f2a"}
 
 
 def test_is_small(image, record_property):
@@ -196,7 +197,8 @@ def image(request, tmp_path_factory) -> Iterator[Image]:
         (project.path / path).write_text(f"TOKEN={image.secrets[0]}\n")
     for path in project.path.rglob("*"):
         path.chmod(path.stat().st_mode & 0o700)  # as a checkout with umask 077
-    docker("build", "--quiet", "--network=host", f"--tag={image.name}", project.path)
+    options = ("--quiet", "--network=host", "--build-arg=REVISION=4f2a")
+    docker("build", *options, f"--tag={image.name}", project.path)
     yield image
     docker("image", "rm", "--force", image.name)
 

@@ -300,6 +300,8 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
 
 # Logs
 
+# What the image was built from: a commit, or a version.
+RELEASE = env.str("RELEASE", default="")
 LOG_LEVEL = env.str("DJANGO_LOG_LEVEL", default="INFO").upper()
 is_level = LOG_LEVEL in logging.getLevelNamesMapping()
 env.require("DJANGO_LOG_LEVEL", is_level, "must be DEBUG, INFO, WARNING or ERROR")

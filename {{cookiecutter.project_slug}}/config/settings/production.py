@@ -223,6 +223,8 @@ if env.bool("DJANGO_CSP_REPORT_ONLY", default=False):
 # Logs and errors
 
 LOGGING = json_logging(LOG_LEVEL)
+if RELEASE:
+    LOGGING["formatters"]["json"]["static_fields"] = {"release": RELEASE}
 # %if cookiecutter.cache == "redis"
 LOGGING["filters"]["outage"] = {"()": "core.logs.OncePerMinute"}
 LOGGING["loggers"]["django_redis.cache"] = {"filters": ["outage"]}
@@ -262,7 +264,7 @@ SENTRY_DSN = env.address("SENTRY_DSN", "https", "http", default="")
 is_whole = not SENTRY_DSN or re.fullmatch(r"\w+://\w+(:\w*)?@.+/\d+", SENTRY_DSN)
 env.require("SENTRY_DSN", is_whole, "must be a whole DSN")
 SENTRY_ENVIRONMENT = env.str("SENTRY_ENVIRONMENT", default="production")
-SENTRY_RELEASE = env.str("SENTRY_RELEASE", default="")
+SENTRY_RELEASE = env.str("SENTRY_RELEASE", default=RELEASE)
 SENTRY_SAMPLE_RATE = env.float("SENTRY_TRACES_SAMPLE_RATE", default=0.1)
 is_share = 0 <= SENTRY_SAMPLE_RATE <= 1
 env.require("SENTRY_TRACES_SAMPLE_RATE", is_share, "must be a number from 0 to 1")
