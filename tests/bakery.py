@@ -191,7 +191,8 @@ def production_environment(answers: dict[str, str], services) -> dict[str, str]:
     if answers["cache"] == "memcached":
         env["CACHE_URL"] = f"memcached://{services.memcached.location}"
     if answers["task_queue"] == "celery":
-        env["CELERY_BROKER_URL"] = services.redis.url
+        # Not the database of the cache.
+        env["CELERY_BROKER_URL"] = f"{services.redis.url.removesuffix('0')}1"
     if answers["metrics"] == "prometheus":
         env["METRICS_PORT"] = str(free_port())
     if answers["metrics"] == "opentelemetry":

@@ -109,7 +109,7 @@ def drill(
         "DJANGO_SECRET_KEY": secrets["the secret key"],
         "DJANGO_SECRET_KEY_FALLBACKS": secrets["the old secret key"],
         "CACHE_URL": cache.url,
-        "CELERY_BROKER_URL": cache.url,
+        "CELERY_BROKER_URL": f"{cache.url.removesuffix('0')}1",
         "EMAIL_URL": f"smtp://shop:{secrets["the mail server's password"]}@127.0.0.1:9",
         "SENTRY_DSN": f"http://{secrets['the key of the DSN']}@127.0.0.1:9/1",
         "DJANGO_LOG_LEVEL": "DEBUG",

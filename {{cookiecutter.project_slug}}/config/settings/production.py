@@ -193,8 +193,24 @@ CACHES = {
 # Tasks: config/celery.py has the options that are the same everywhere
 
 BROKER_SCHEMES = ("redis", "rediss", "amqp", "amqps")
+# %if cookiecutter.cache == "redis"
+CELERY_BROKER_URL = env.address("CELERY_BROKER_URL", *BROKER_SCHEMES)
+if not env.problems.keys() & {"CACHE_URL", "CELERY_BROKER_URL"}:
+    from urllib.parse import urlsplit
+
+    # Who clears the cache would delete the tasks.
+    urls = (str(CACHES["default"]["LOCATION"]), CELERY_BROKER_URL)
+    places = {
+        (url.scheme[:5], url.hostname, url.port or 6379, url.path.strip("/") or "0")
+        for url in map(urlsplit, urls)
+    }
+    is_own = len(places) == 2
+    env.require("CELERY_BROKER_URL", is_own, "must not be the database of CACHE_URL")
+
+# %else
 CELERY_BROKER_URL = env.address("CELERY_BROKER_URL", *BROKER_SCHEMES)
 
+# %endif
 # %endif
 # Mail
 
