@@ -108,11 +108,11 @@ OWNED = {
     ("media_storage", "filesystem"): "data/.gitignore",
     ("task_queue", "database"): f"""{QUEUE}
         core/management/__init__.py core/management/commands/__init__.py
-        core/management/commands/db_worker.py core/task_ids.py
+        core/heartbeat.py core/management/commands/db_worker.py core/task_ids.py
         tests/test_database_tasks.py
         """,
     ("task_queue", "celery"): f"""{QUEUE}
-        config/celery.py core/tasks.py tests/test_celery_tasks.py
+        config/celery.py core/heartbeat.py core/tasks.py tests/test_celery_tasks.py
         """,
     ("api", "drf"): f"""{API}
         apps/api/authentication.py apps/api/pagination.py

@@ -1,14 +1,17 @@
 """Tasks in production: enqueued on commit, run by a worker, logged with request id."""
 
 import json
+import os
 import re
 import signal
+import subprocess
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +27,7 @@ from tests.services import (
     free_port,
     wait_until,
 )
+from tests.services.process import find_program
 from tests.serving import CELERY_ON_A_SIGNAL, Answer, Server, serve
 
 DATABASE = {"task_queue": "database", "interface": "asgi"}
@@ -255,6 +259,73 @@ def test_results_are_pruned(queue):
 
 
 @only_redis
+def test_the_database_of_the_cache_is_no_broker(queue):
+    cache = queue.env["CACHE_URL"]
+    *_, address = cache.removesuffix("/0").split("/")
+    for url in (cache, f"redis://{address}", f"redis://:s3cret@{address}/0"):
+        env = queue.env | {"CELERY_BROKER_URL": url}
+        result = queue.project.execute(*queue.command, env=env, check=False)
+        assert result.returncode
+        output = result.stdout + result.stderr
+        assert "  - CELERY_BROKER_URL must not be the database of CACHE_URL\n" in output
+        assert output.count("  - ") == 1
+        assert address not in output
+
+
+@only_redis
+def test_a_cleared_cache_leaves_the_tasks(queue):
+    queue.create_user(queue.address("kept"))
+    queue.project.manage("shell", "--no-imports", "-c", CLEAR, env=queue.env)
+    with queue.worker():
+        wait_until(lambda: queue.smtp.messages, 30, "the mail")
+
+
+@only_redis
+def test_nobody_controls_a_worker_through_its_broker(queue):
+    with queue.worker() as worker:
+        worker.wait_for(lambda: " ready." in worker.log, 30, "the worker to start")
+        command = ("celery", "--app", "config.celery", "inspect", "ping")
+        result = queue.project.execute(*command, env=queue.env, check=False)
+    assert "No nodes replied" in result.stdout + result.stderr
+
+
+@only_redis
+def test_a_worker_keeps_within_the_limit_of_its_container(queue, tmp_path):
+    """As the kernel shows a container a limit of one core: cgroup 2, or else 1."""
+    script = """
+        mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir /sys/fs/cgroup/cpu
+        echo 100000 100000 > /sys/fs/cgroup/cpu.max
+        echo 100000 | tee /sys/fs/cgroup/cpu/cpu.cfs_quota_us > /dev/null
+        echo 100000 | tee /sys/fs/cgroup/cpu/cpu.cfs_period_us > /dev/null
+        exec "$@"
+    """
+    unshare = [find_program("unshare", "util-linux"), "--mount"]
+    if os.geteuid():
+        unshare.append("--map-root-user")
+    program = queue.project.path / ".venv" / "bin" / "celery"
+    command = [*unshare, "sh", "-ec", script, "sh", program, *queue.command[1:]]
+    env = clean_environment() | queue.env
+    with Process(command, queue.project.path, name="limited", env=env) as worker:
+        worker.wait_for(lambda: " ready." in worker.log, 30, "the worker to start")
+        children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text()
+    assert len(children.split()) == 1
+
+
+@with_queues(queue("database"), queue("redis"))
+def test_the_health_command_sees_a_worker_that_hangs(queue):
+    with queue.worker() as worker:
+        assert_health(queue, worker)
+        if queue.name == "database":
+            queue.smtp.hold()
+            queue.create_user(queue.address("hangs"))
+            worker.wait_for(queue.smtp.arrived.is_set, 30, "a task that hangs")
+            make_old(queue)
+            assert not is_healthy(queue, worker)
+            queue.smtp.release()
+            worker.wait_for(lambda: is_healthy(queue, worker), 30, "its end")
+
+
+@only_redis
 def test_beat_needs_no_file_and_stops_in_order(queue, tmp_path):
     environ = clean_environment() | queue.env
     environ |= {"PYTHONPATH": str(queue.project.path), "DJANGO_LOG_LEVEL": "DEBUG"}
@@ -262,6 +333,7 @@ def test_beat_needs_no_file_and_stops_in_order(queue, tmp_path):
     command = [program, "--app", "config.celery", "--quiet", "beat"]
     with Process(command, tmp_path / "beat", env=environ) as beat:
         beat.wait_for(lambda: "beat: Waking up" in beat.log, 20, "beat to start")
+        assert_health(queue, beat)
         beat.send_signal(signal.SIGTERM)
         assert beat.wait(10) == 0
     json_lines(beat)
@@ -294,6 +366,10 @@ from apps.users.tasks import send_welcome_mail
 request_id.set("mine")
 send_welcome_mail.{method}(0)
 print(request_id.get())
+"""
+CLEAR = """
+from django.core.cache import cache
+cache.clear()
 """
 DELAY = """
 from apps.users.tasks import send_welcome_mail
@@ -415,6 +491,38 @@ class Queue:
         return answer
 
 
+def assert_health(queue: Queue, process: Process) -> None:
+    """Check that a process is healthy while it runs, and only then."""
+    process.wait_for(lambda: is_healthy(queue, process), 30, "a first sign of life")
+    make_old(queue)
+    process.wait_for(lambda: is_healthy(queue, process), 30, "another one")
+    process.send_signal(signal.SIGSTOP)
+    stat = Path(f"/proc/{process.pid}/stat")
+    wait_until(lambda: stat.read_text().rpartition(") ")[2][0] == "T", 10, "the stop")
+    make_old(queue)
+    assert not is_healthy(queue, process)
+    process.send_signal(signal.SIGCONT)
+    process.wait_for(lambda: is_healthy(queue, process), 30, "life again")
+
+
+def is_healthy(queue: Queue, process: Process) -> bool:
+    """Run the command that the guide has for a process."""
+    guide = (queue.project.path / "docs" / "operations.md").read_text()
+    name = process.name if process.name == "beat" else queue.command[-1]
+    name = "db_worker" if queue.name == "database" else name
+    (command,) = re.findall(
+        rf"^docker run … --health-cmd '(.*?)' .* {name}$", guide, re.M
+    )
+    command = command.replace("/tmp/heartbeat", queue.env["HEARTBEAT_FILE"])
+    return subprocess.run(["sh", "-c", command], check=False).returncode == 0
+
+
+def make_old(queue: Queue) -> None:
+    """Let it be an hour since the last sign of life."""
+    hour_ago = time.time() - 3600
+    os.utime(queue.env["HEARTBEAT_FILE"], (hour_ago, hour_ago))
+
+
 def json_lines(process: Process) -> list[dict]:
     texts = process.log.splitlines()
     lines = [
@@ -452,8 +560,11 @@ def queue(request, projects, services, tmp_path) -> Iterator[Queue]:
     broker = getattr(services, request.param, None)
     (project.path / "server.log").unlink(missing_ok=True)  # of the previous test
     with Mailbox(tmp_path / "mail") as smtp:
-        env = env | {"EMAIL_URL": f"smtp://127.0.0.1:{smtp.port}"}
-        if broker:
+        env = env | {
+            "EMAIL_URL": f"smtp://127.0.0.1:{smtp.port}",
+            "HEARTBEAT_FILE": str(tmp_path / "heartbeat"),
+        }
+        if request.param == "rabbitmq":
             env["CELERY_BROKER_URL"] = broker.url
         yield Queue(request.param, project, env, session, smtp, broker)
         smtp.release()

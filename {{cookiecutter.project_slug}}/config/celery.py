@@ -8,10 +8,12 @@ import os
 import ssl
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, beat, signals
+from celery.contrib.django.task import DjangoTask
 from celery.schedules import crontab
 from django.conf import settings
 
+from core.heartbeat import touch_heartbeat
 from core.logs import request_id
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
@@ -23,7 +25,45 @@ TLS = {
     "amqps": {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None},
 }
 
-app = Celery("{{ cookiecutter.project_slug }}")
+LONGEST_WAIT_S = 20 * 60
+
+
+class Task(DjangoTask):
+    """Refuse to wait for long: RabbitMQ gives a task that no worker has ended to the
+    next one after 30 minutes, Redis after an hour, and it would run several times.
+    """
+
+    def apply_async(self, *args: Any, **options: Any) -> Any:
+        seconds = options.get("countdown") or 0
+        if eta := options.get("eta"):
+            seconds = (eta - self.app.now()).total_seconds()
+        if seconds > LONGEST_WAIT_S:
+            raise ValueError(f"countdown and eta: {LONGEST_WAIT_S} seconds at most")
+        return super().apply_async(*args, **options)
+
+
+class Scheduler(beat.Scheduler):
+    """In memory: a container needs nothing writable."""
+
+    def tick(self, *args: Any, **options: Any) -> float:
+        touch_heartbeat()
+        return super().tick(*args, **options)
+
+
+# %if cookiecutter.metrics == "prometheus"
+@signals.import_modules.connect
+def prepare_metrics(**kwargs: Any) -> None:
+    """Connected before the application's own receiver, which imports the tasks."""
+    from config import metrics_server
+    from core.metrics import count_task
+
+    signals.worker_ready.connect(metrics_server.serve_worker)
+    for ended in (signals.task_success, signals.task_retry, signals.task_failure):
+        ended.connect(count_task)
+
+
+# %endif
+app = Celery("{{ cookiecutter.project_slug }}", task_cls=Task)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     timezone=settings.TIME_ZONE,
@@ -33,7 +73,11 @@ app.conf.update(
     # A task that its worker did not finish is delivered again: it may run twice.
     task_acks_late=True,
     task_reject_on_worker_lost=True,
+    # The CPU cores within the container's limit.
+    worker_concurrency="auto",
     worker_prefetch_multiplier=1,
+    # Nobody who can write to the broker stops a worker by that.
+    worker_enable_remote_control=False,
     # Seconds: an exception that the task may catch, then the end of its process.
     task_soft_time_limit=270,
     task_time_limit=300,
@@ -52,9 +96,10 @@ app.conf.update(
     },
     broker_use_ssl=TLS.get((app.conf.broker_url or "").partition(":")[0], False),
     task_publish_retry_policy={"max_retries": 1, "interval_start": 0},
-    # In memory: a container needs nothing writable. Schedule times of day, not
-    # intervals, which begin anew with every start.
-    beat_scheduler="celery.beat:Scheduler",
+    # Schedule times of day, not intervals, which begin anew with every start. Beat
+    # shows every 10 s that it is alive, also if nothing is due.
+    beat_scheduler="config.celery:Scheduler",
+    beat_max_loop_interval=10,
     beat_schedule={
         "clear expired sessions": {
             "task": "core.tasks.clear_sessions",
@@ -64,6 +109,7 @@ app.conf.update(
     },
 )
 app.autodiscover_tasks()
+signals.heartbeat_sent.connect(touch_heartbeat)  # every two seconds
 
 
 # %if cookiecutter.metrics == "opentelemetry"

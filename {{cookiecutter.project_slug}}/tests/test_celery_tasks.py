@@ -1,6 +1,7 @@
 """Tasks are enqueued on commit, with the id of their request, and run."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ from django.core import mail
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from apps.users.models import User
+from apps.users.tasks import send_welcome_mail
 from config.celery import app
 from config.settings import base
 
@@ -63,6 +66,16 @@ def test_new_users_get_no_mail_unless_it_is_switched_on(
     settings.WELCOME_MAIL = base.WELCOME_MAIL
     User.objects.create(email=ADA)
     assert queue.qsize() == 0
+
+
+def test_a_task_that_waits_longer_than_the_broker_is_refused(queue: Any) -> None:
+    later = timezone.now() + timedelta(hours=2)
+    with pytest.raises(ValueError, match="1200 seconds"):
+        send_welcome_mail.apply_async((0,), countdown=7200)
+    with pytest.raises(ValueError, match="1200 seconds"):
+        send_welcome_mail.apply_async((0,), eta=later)
+    send_welcome_mail.apply_async((0,), countdown=1200)
+    assert queue.get(timeout=5).headers["eta"]
 
 
 def test_every_scheduled_task_exists() -> None:

@@ -323,6 +323,11 @@ READINESS_CHECKS = {
 # An instance takes no new traffic while this file exists.
 DRAIN_FILE = Path(env.str("DRAIN_FILE", default="/tmp/draining"))  # noqa: S108
 
+# %if cookiecutter.task_queue != "none"
+# A worker touches this file while it works.
+HEARTBEAT_FILE = Path(env.str("HEARTBEAT_FILE", default="/tmp/heartbeat"))  # noqa: S108
+
+# %endif
 # %if cookiecutter.metrics == "opentelemetry"
 # Only production measures, where it is given a collector.
 OTEL_ENDPOINT = ""

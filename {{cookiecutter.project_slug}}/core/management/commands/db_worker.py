@@ -19,6 +19,8 @@ from django.utils import timezone
 from django_tasks_db.management.commands import db_worker
 from django_tasks_db.models import DBTaskResult
 
+from core.heartbeat import touch_heartbeat
+
 logger = logging.getLogger(__name__)
 
 
@@ -31,7 +33,14 @@ class Command(db_worker.Command):
     def handle(self, **options: Any) -> None:
         find = partial(find_lost_tasks, options["lost_after"])
         Thread(target=outlive_outages, args=(find,), daemon=True).start()
-        outlive_outages(partial(super().handle, **options))
+        # The worker asks for a task every second.
+        with connection.execute_wrapper(show_life):
+            outlive_outages(partial(super().handle, **options))
+
+
+def show_life(execute: Callable[..., Any], *arguments: Any) -> Any:
+    touch_heartbeat()
+    return execute(*arguments)
 
 
 def outlive_outages(work: Callable[[], None]) -> None:
