@@ -59,7 +59,10 @@ class Server:
 
 
 @contextmanager
-def serve(project: Project, env: dict[str, str], folder) -> Iterator[Server]:
+def serve(
+    project: Project, env: dict[str, str], folder, *wrapper: str
+) -> Iterator[Server]:
+    """Start production's server; a wrapper is a command that ends by starting it."""
     port = free_port()
     environment = (
         clean_environment()
@@ -68,7 +71,7 @@ def serve(project: Project, env: dict[str, str], folder) -> Iterator[Server]:
         | {"HOST": "127.0.0.1", "PORT": str(port)}
     )
     process = Process(
-        [project.path / ".venv" / "bin" / "python", "-m", "config.serve"],
+        [*wrapper, project.path / ".venv" / "bin" / "python", "-m", "config.serve"],
         project.path,
         name="server",
         env=environment,

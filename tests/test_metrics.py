@@ -6,11 +6,13 @@ import re
 import shutil
 import signal
 import socket
+import textwrap
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -20,10 +22,20 @@ from tests.bakery import (
     CHOICES,
     Project,
     clean_environment,
+    describe,
     production_environment,
     run,
 )
-from tests.services import BlackHole, Process, Prometheus, free_port, wait_until
+from tests.services import (
+    BlackHole,
+    Mailbox,
+    Process,
+    Prometheus,
+    RabbitMQ,
+    Redis,
+    free_port,
+    wait_until,
+)
 from tests.services.process import HOST, accepts, find_program
 from tests.serving import serve
 
@@ -71,6 +83,14 @@ with tracer.start_as_current_span("own", attributes={"items": 3}):
     tasks.clear_sessions.delay()
 telemetry.stop()
 """
+# Three welcome mails, one of them because of the new user, and two tasks that fail.
+ENQUEUE = """
+from apps.users.models import User
+from apps.users.tasks import send_welcome_mail
+user = User.objects.create(username="ada", email="ada@shop.test")
+for pk in (user.pk, user.pk, "x", "y"):
+    send_welcome_mail.delay(pk)
+"""
 LIST_MODULES = """
 import os, sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.production"
@@ -91,9 +111,7 @@ def every_interface(metrics):
     Each has a name of its own: the projects of other tests, which may run at the same
     moment, keep their counts in the same folder.
     """
-    answers = {"metrics": metrics}
-    if metrics == "opentelemetry":
-        answers["task_queue"] = "celery"
+    answers = {"metrics": metrics, "task_queue": "celery"}
     rows = [
         pytest.param(
             {
@@ -234,9 +252,15 @@ def test_every_metric_of_the_dashboard_and_the_alerts_is_scraped(
     expressions = [target["expr"] for panel in panels for target in panel["targets"]]
     assert len({panel["id"] for panel in panels}) == len(panels)
     data, target = tmp_path / "prometheus", f"{HOST}:{env['METRICS_PORT']}"
+    prometheus = Prometheus(data, target, find_slug(project), rules)
+    of_worker = env | {"METRICS_PORT": str(free_port())}
+    prometheus.scrape(
+        f"{HOST}:{of_worker['METRICS_PORT']}", f"{find_slug(project)}_worker"
+    )
     with (
         serve(project, env, tmp_path) as server,
-        Prometheus(data, target, find_slug(project), rules) as prometheus,
+        work(project, of_worker, tmp_path),
+        prometheus,
     ):
 
         def has_data(expression):
@@ -256,28 +280,111 @@ def test_every_metric_of_the_dashboard_and_the_alerts_is_scraped(
         loaded = {rule["name"] for group in groups for rule in group["rules"]}
         assert {"RequestsFail", "RequestsAreSlow"} <= loaded
         assert {"ServerIsSaturated", "NoInstanceIsUp"} <= loaded
+        assert {"WorkersDown", "QueueGrows", "TasksFail"} <= loaded
 
 
-@pytest.mark.parametrize("interface", CHOICES["interface"])
-@pytest.mark.parametrize("database", CHOICES["database"])
-def test_alerts_fire_when_they_should_and_only_then(
-    bake, interface, database, tmp_path
-):
-    project = bake(interface=interface, database=database, metrics="prometheus")
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"interface": "asgi", "database": "postgresql", "task_queue": "celery"},
+        {"interface": "wsgi", "database": "postgresql", "task_queue": "celery"},
+        {"interface": "asgi", "database": "mysql"},
+        {"interface": "wsgi", "database": "sqlite"},
+    ],
+    ids=describe,
+)
+def test_alerts_fire_when_they_should_and_only_then(bake, answers, tmp_path):
+    project = bake(metrics="prometheus", **answers)
     folder = project.path / "deploy" / "prometheus"
     promtool = find_program("promtool", "prometheus")
     test = (promtool, "test", "rules", "alerts_test.yaml")
     run(promtool, "check", "rules", "alerts.yaml", cwd=folder)
     run(*test, cwd=folder)
 
-    # The tests of the alerts fail for each alert that never fires.
+    # The tests of the alerts fail for each alert that never fires, or always does.
     rules = yaml.safe_load((folder / "alerts.yaml").read_text())
     shutil.copy(folder / "alerts_test.yaml", tmp_path)
-    for rule in rules["groups"][0]["rules"]:
-        expression, rule["expr"] = rule["expr"], "vector(0) > 1"
+    for rule, wrong in product(rules["groups"][0]["rules"], ("vector(0) > 1", "up")):
+        expression, rule["expr"] = rule["expr"], wrong
         (tmp_path / "alerts.yaml").write_text(yaml.safe_dump(rules))
-        assert run(*test, cwd=tmp_path, check=False).returncode, rule["alert"]
+        assert run(*test, cwd=tmp_path, check=False).returncode, (rule["alert"], wrong)
         rule["expr"] = expression
+
+
+@every_interface("prometheus")
+def test_a_scrape_shows_what_readiness_found_and_the_release(project, env, tmp_path):
+    away = f"postgresql://shop:secret@{HOST}:{free_port()}/shop"
+    env = env | {"DATABASE_URL": away, "RELEASE": "4f2a"}
+    with serve(project, env, tmp_path) as server:
+        assert server.get("/health/ready/").status == 503
+        lines = scrape(env).splitlines()
+        assert 'django_ready{check="database"} 0.0' in lines
+        assert 'django_ready{check="cache"} 1.0' in lines
+        assert 'django_build_info{release="4f2a"} 1.0' in lines
+    log = [json.loads(line) for line in server.process.log.splitlines()]
+    (start,) = [line for line in log if line["message"].startswith("Starting gunicorn")]
+    assert start["release"] == "4f2a"
+
+
+def test_the_configuration_in_the_guide_is_valid(bake, tmp_path):
+    project = bake(metrics="prometheus", task_queue="celery")
+    guide = (project.path / "docs" / "operations.md").read_text()
+    (block,) = re.findall(r"```yaml\n( +rule_files:.*?)```", guide, re.DOTALL)
+    (tmp_path / "prometheus.yaml").write_text(textwrap.dedent(block))
+    shutil.copy(project.path / "deploy" / "prometheus" / "alerts.yaml", tmp_path)
+    promtool = find_program("promtool", "prometheus")
+    run(promtool, "check", "config", "prometheus.yaml", cwd=tmp_path)
+    jobs = yaml.safe_load(block)["scrape_configs"]
+    names = [job["job_name"] for job in jobs if job["dns_sd_configs"]]
+    assert names == ["my_project", "my_project_worker"]
+
+
+@every_interface("prometheus")
+def test_a_worker_counts_its_tasks_and_those_that_wait(project, env, tmp_path):
+    kind = Redis if project.answers["interface"] == "wsgi" else RabbitMQ
+    task = 'task="apps.users.tasks.send_welcome_mail"'
+    with Mailbox(tmp_path / "mail") as smtp, kind(tmp_path / "broker") as broker:
+        env = env | {
+            "CELERY_BROKER_URL": broker.url,
+            "EMAIL_URL": f"smtp://{HOST}:{smtp.port}",
+            "METRICS_PORT": str(free_port()),
+            "RELEASE": "4f2a",
+        }
+        with work(project, env, tmp_path) as worker:
+
+            def has(line):
+                worker.wait_for(lambda: f"{line}\n" in scrape(env), 20, line)
+
+            has(f'django_tasks_total{{state="failure",{task}}} 0.0')
+            has('django_tasks_waiting{queue="celery"} 0.0')
+            has('django_build_info{release="4f2a"} 1.0')
+            smtp.hold()
+            project.manage("shell", "--no-imports", "-c", ENQUEUE, env=env)
+            worker.wait_for(smtp.arrived.is_set, 20, "a task to run")
+            has('django_tasks_waiting{queue="celery"} 4.0')
+            smtp.release()
+            has(f'django_tasks_total{{state="success",{task}}} 3.0')
+            has(f'django_tasks_total{{state="failure",{task}}} 2.0')
+            has(f"django_task_duration_seconds_count{{{task}}} 3.0")
+            broker.stop()
+            worker.wait_for(lambda: "_waiting{" not in scrape(env), 20, "no answer")
+            broker.start()
+            has('django_tasks_waiting{queue="celery"} 0.0')
+    assert not accepts(int(env["METRICS_PORT"]))
+
+
+@every_interface("prometheus")
+def test_a_shared_memory_that_is_too_small_stays_unused(project, env, tmp_path):
+    # Docker gives 64 MiB. With this little the first request killed its worker.
+    script = 'mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "$@"'
+    wrapper = [find_program("unshare", "util-linux"), "--mount"]
+    if os.geteuid():
+        wrapper.append("--map-root-user")
+    env = env | {"TMPDIR": str(tmp_path)}
+    with serve(project, env, tmp_path, *wrapper, "sh", "-c", script, "sh") as server:
+        send(server, 60)
+        assert list(tmp_path.glob(f"{find_slug(project)}-metrics-*/counter_*.db"))
+    assert "SIGBUS" not in server.process.log
 
 
 @every_interface("prometheus")
@@ -507,6 +614,17 @@ def assert_counts(prometheus, times):
                 10,
                 f"{expression} is {times // 3}",
             )
+
+
+@contextmanager
+def work(project, env, folder):
+    """Start a worker that runs one task at a time."""
+    program = project.path / ".venv" / "bin" / "celery"
+    options = "--app config.celery --quiet worker --concurrency=1"
+    env = clean_environment() | env | {"PYTHONPATH": str(project.path), "HOST": HOST}
+    with Process([program, *options.split()], folder, name="worker", env=env) as worker:
+        worker.wait_for(lambda: accepts(int(env["METRICS_PORT"])), 30, "it answers")
+        yield worker
 
 
 def scrape(env) -> str:

@@ -23,10 +23,14 @@ class Prometheus(Server):
                 "evaluation_interval": "1s",
             },
             "rule_files": [str(path) for path in rule_files],
-            "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": [target]}]}
-            ],
+            "scrape_configs": [],
         }
+        self.scrape(target, job)
+
+    def scrape(self, target: str, job: str) -> None:
+        """Add a target, before the start."""
+        found = [{"targets": [target]}]
+        self.config["scrape_configs"].append({"job_name": job, "static_configs": found})
 
     def command(self) -> list[str | Path]:
         config = self.folder / "prometheus.yaml"

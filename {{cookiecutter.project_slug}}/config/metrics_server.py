@@ -1,4 +1,4 @@
-"""Answer Prometheus for all workers together, from a thread of Gunicorn's master.
+"""Answer Prometheus for all workers together, from a thread of the first process.
 
 Each worker counts in files of its own, in a folder that is new with each start.
 https://prometheus.github.io/client_python/multiprocess/
@@ -12,15 +12,20 @@ from typing import Any
 
 from config import server
 
-# In memory where possible: each count is written there.
-MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
-FOLDER = tempfile.mkdtemp(prefix="{{ cookiecutter.project_slug }}-metrics-", dir=MEMORY)
+# In memory where the files of all workers fit: each count is written there, and where
+# no room is left, a process that counts is killed (SIGBUS).
+NEEDED = server.WORKERS * 4 * 1024 * 1024  # bytes
+MEMORY = "/dev/shm"  # noqa: S108
+FITS = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= NEEDED
+PREFIX = "{{ cookiecutter.project_slug }}-metrics-"
+FOLDER = tempfile.mkdtemp(prefix=PREFIX, dir=MEMORY if FITS else None)
 # Read when the client is imported, which no other module may do before this one.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = FOLDER
 
-from prometheus_client import CollectorRegistry, multiprocess, start_http_server  # noqa: E402
+import prometheus_client as client  # noqa: E402
+from prometheus_client import multiprocess  # noqa: E402
 
-from core.metrics import capacity  # noqa: E402
+from core import metrics  # noqa: E402
 
 
 def remove_folder(master: int) -> None:
@@ -29,15 +34,45 @@ def remove_folder(master: int) -> None:
 
 
 atexit.register(remove_folder, os.getpid())
+registry = client.CollectorRegistry()
+multiprocess.MultiProcessCollector(registry)
 
 
-def when_ready(arbiter: Any) -> None:
+def when_ready(master: Any) -> None:
     """Listen before there are workers; a port that is taken ends the start."""
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)
-    start_http_server(server.METRICS_PORT, server.HOST.strip("[]"), registry)
+    client.start_http_server(server.METRICS_PORT, server.HOST.strip("[]"), registry)
 
 
+# %if cookiecutter.task_queue == "celery"
+class QueueLengths(client.registry.Collector):
+    """Ask the broker at each scrape how many tasks wait; nothing while it is away."""
+
+    def collect(self) -> list[client.Metric]:
+        from config.celery import app
+
+        waiting = client.Metric("django_tasks_waiting", "Tasks in a queue.", "gauge")
+        with app.connection_for_read() as broker:
+            for queue in app.amqp.queues:
+                try:
+                    channel: Any = broker.channel()
+                    length = channel.queue_declare(queue, passive=True).message_count
+                except broker.channel_errors:  # Redis has no empty queue
+                    length = 0
+                except broker.connection_errors:
+                    break
+                waiting.add_sample(waiting.name, {"queue": queue}, length)
+        return [waiting]
+
+
+def serve_worker(sender: Any, **kwargs: Any) -> None:
+    """Answer for the processes of a Celery worker, which run already."""
+    for name in sender.app.tasks:
+        metrics.tasks.labels(name, "failure")  # a rate needs the zero before the first
+    registry.register(QueueLengths())
+    when_ready(sender)
+
+
+# %endif
 def child_exit(arbiter: Any, worker: Any) -> None:
     """Keep what an ended worker has counted, but not what it was at."""
     multiprocess.mark_process_dead(worker.pid)
@@ -46,7 +81,7 @@ def child_exit(arbiter: Any, worker: Any) -> None:
 def post_fork(arbiter: Any, worker: Any) -> None:
     """Add what the new worker can do at once."""
     # %if cookiecutter.interface == "wsgi"
-    capacity.set(server.THREADS)
+    metrics.capacity.set(server.THREADS)
     # %else
-    capacity.set(1)
+    metrics.capacity.set(1)
     # %endif

@@ -132,6 +132,12 @@ def answer(request: HttpRequest, begun: list[Run]) -> JsonResponse | None:
     if begun:
         passed = [run.done() and run.result() for run, _ in begun]
         states = {name: STATES[ok] for name, ok in zip(CHECKS, passed, strict=True)}
+        # %if cookiecutter.metrics == "prometheus"
+        from core import metrics
+
+        for name, ok in zip(CHECKS, passed, strict=True):
+            metrics.ready.labels(name).set(ok)
+        # %endif
         if settings.DRAIN_FILE.exists():
             states["drain"] = "failing"
         if "failing" in [states[name] for name in states if name != "cache"]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
+from django.conf import settings
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 from django.http import HttpRequest
@@ -22,6 +23,12 @@ LABELS = ("view", "method", "status")
 requests = Counter("django_http_requests", "Requests answered.", LABELS)
 durations = Histogram(
     "django_http_request_duration_seconds", "Time until the headers are ready.", LABELS
+)
+build = Gauge("django_build_info", "Always 1.", ["release"], multiprocess_mode="max")
+build.labels(settings.RELEASE).set(1)
+# Set by core.health with each answer to a probe.
+ready = Gauge(
+    "django_ready", "Whether a check passes.", ["check"], multiprocess_mode="mostrecent"
 )
 # What a killed worker was at does not stay in progress: only the living are added up.
 in_progress = Gauge(
@@ -54,6 +61,10 @@ pool_counters = {
 }
 
 # %endif
+# %if cookiecutter.task_queue == "celery"
+tasks = Counter("django_tasks", "Tasks that ended.", ["task", "state"])
+runtimes = Histogram("django_task_duration_seconds", "Tasks that succeed.", ["task"])
+# %endif
 queries = Counter("django_db_queries", "Queries sent.", ["database"])
 query_errors = Counter("django_db_query_errors", "Queries that failed.", ["database"])
 query_seconds = Counter("django_db_query_seconds", "Time of queries.", ["database"])
@@ -82,6 +93,15 @@ def metrics_middleware(request: HttpRequest) -> Iterator[Finish]:
         durations.labels(view, method, status).observe(perf_counter() - started)
 
 
+# %if cookiecutter.task_queue == "celery"
+def count_task(sender: Any, signal: Any, **kwargs: Any) -> None:
+    """Count a task by the name of Celery's signal; of successes it knows the time."""
+    tasks.labels(sender.name, signal.name.removeprefix("task_")).inc()
+    if "runtime" in kwargs:
+        runtimes.labels(sender.name).observe(kwargs["runtime"])
+
+
+# %endif
 @receiver(connection_created)
 def watch_connection(connection: Any, **kwargs: Any) -> None:
     """Count the queries of a connection that was opened, or taken from the pool."""
