@@ -16,12 +16,8 @@ from django.core.files.storage import FileSystemStorage
 from django.db import connection
 from django.utils.module_loading import import_string
 
-# %if cookiecutter.interface == "wsgi" and cookiecutter.database != "sqlite"
-from config.server import THREADS, WORKERS
-
-# %endif
-# %if cookiecutter.interface == "asgi" and cookiecutter.database == "postgresql"
-from config.server import WORKERS
+# %if cookiecutter.database == "postgresql" or (cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql")
+from config import server
 
 # %endif
 # What is wrong, and what to do.
@@ -42,7 +38,7 @@ W010 The database is far and not encrypted. Add ?sslmode=verify-full to DATABASE
 W010 The database is far and not encrypted. Add ?ssl_mode=VERIFY_IDENTITY to its URL.
 # %endif
 # %if cookiecutter.database == "postgresql" or (cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql")
-W011 The server may take {} connections, of usually 100. Lower WEB_CONCURRENCY.
+W011 The server may take {} connections to the database. Lower WEB_CONCURRENCY.
 # %endif
 """
 # %if cookiecutter.database == "postgresql"
@@ -100,12 +96,14 @@ def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
     is_on_disk = is_file or connection.vendor == "sqlite"
     # %if cookiecutter.interface == "wsgi" and cookiecutter.database == "postgresql"
     # Each thread keeps a connection, and so does the readiness check.
-    connections = WORKERS * (getattr(settings, "POOL_MAX_SIZE", 0) or THREADS + 1)
+    connections = server.WORKERS * (
+        getattr(settings, "POOL_MAX_SIZE", 0) or server.THREADS + 1
+    )
     # %elif cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql"
     # Each thread keeps a connection, and so does the readiness check.
-    connections = WORKERS * (THREADS + 1)
+    connections = server.WORKERS * (server.THREADS + 1)
     # %elif cookiecutter.database == "postgresql"
-    connections = WORKERS * getattr(settings, "POOL_MAX_SIZE", 0)
+    connections = server.WORKERS * getattr(settings, "POOL_MAX_SIZE", 0)
     # %endif
     problems = (
         not settings.SECURE_CSP and not settings.SECURE_CSP_REPORT_ONLY,

@@ -9,9 +9,6 @@ from contextlib import contextmanager
 from time import sleep
 from typing import Any
 
-# %if cookiecutter.database == "postgresql"
-from django.core.management.base import CommandError
-# %endif
 from django.core.management.commands import migrate
 from django.db import connections
 
@@ -51,6 +48,8 @@ class Command(migrate.Command):
             return
         # %if cookiecutter.database == "postgresql"
         if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+            from django.core.management.base import CommandError
+
             raise CommandError(POOLED)
         # %endif
         with lock(connection):
