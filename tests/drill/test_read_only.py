@@ -109,7 +109,7 @@ for name, attempt in attempts.items():
 print(json.dumps(told))
 """
 READ_ONLY = {"DJANGO_READ_ONLY": "1"}
-MAY_WRITE = "DJANGO_READ_ONLY: the database lets this connection write; avoid poolers"
+MAY_WRITE = "DJANGO_READ_ONLY: this connection may write; avoid poolers"
 LOOK = """
 from django.db import connection
 from apps.users.models import User

@@ -8,8 +8,6 @@ from django.conf import settings
 from django.core.signals import request_finished
 from django.db.backends.signals import connection_created
 
-MAY_WRITE = "DJANGO_READ_ONLY: the database lets this connection write; avoid poolers"
-
 
 def end_request(**kwargs: Any) -> None:
     """Forget the id: the thread's next request must not log under it."""
@@ -35,7 +33,7 @@ def confirm_read_only(connection: Any, **kwargs: Any) -> None:
         answer = cursor.fetchone()[-1]
     if answer not in ("on", "ON", 1):
         connection.close()
-        raise SystemExit(MAY_WRITE)
+        raise SystemExit("DJANGO_READ_ONLY: this connection may write; avoid poolers")
 
 
 class CoreConfig(AppConfig):

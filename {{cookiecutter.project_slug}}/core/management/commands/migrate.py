@@ -31,10 +31,10 @@ LOCKS = {
     ),
     # %endif
 }
-PAUSE_S = 0.5
 # %if cookiecutter.database == "postgresql"
 POOLED = "PgBouncer strands the lock: use the server's URL, without DATABASE_PGBOUNCER"
 # %endif
+PAUSE_S = 0.5
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +48,7 @@ class Command(migrate.Command):
             return
         # %if cookiecutter.database == "postgresql"
         if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
-            from django.core.management.base import CommandError
-
-            raise CommandError(POOLED)
+            raise SystemExit(POOLED)
         # %endif
         with lock(connection):
             super().handle(*args, **options)
