@@ -83,6 +83,13 @@ def test_errors_are_mailed_to_the_admins(load_production):
     assert "mail_admins" not in load_production().LOGGING["handlers"]
 
 
+def test_the_release_is_in_each_line_and_in_sentry(load_production):
+    settings = load_production(RELEASE="4f2a")
+    assert settings.LOGGING["formatters"]["json"]["static_fields"]["release"] == "4f2a"
+    assert settings.SENTRY_RELEASE == "4f2a"
+    assert load_production(RELEASE="4f2a", SENTRY_RELEASE="1").SENTRY_RELEASE == "1"
+
+
 def test_uploads_may_be_shown_and_run_no_script(load_production):
     settings = load_production()
     for directive in ("img-src", "media-src"):
