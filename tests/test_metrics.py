@@ -376,7 +376,7 @@ def test_a_worker_counts_its_tasks_and_those_that_wait(project, env, tmp_path):
 @every_interface("prometheus")
 def test_a_shared_memory_that_is_too_small_stays_unused(project, env, tmp_path):
     # Docker gives 64 MiB. With this little the first request killed its worker.
-    script = 'mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "$@"'
+    script = 'mount -t tmpfs -o size=24k tmpfs /dev/shm && exec "$@"'
     wrapper = [find_program("unshare", "util-linux"), "--mount"]
     if os.geteuid():
         wrapper.append("--map-root-user")

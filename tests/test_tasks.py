@@ -264,7 +264,7 @@ def test_the_database_of_the_cache_is_no_broker(queue):
     *_, address = cache.removesuffix("/0").split("/")
     for url in (cache, f"redis://{address}", f"redis://:s3cret@{address}/0"):
         env = queue.env | {"CELERY_BROKER_URL": url}
-        result = queue.project.execute(*queue.command, env=env, check=False)
+        result = queue.project.manage("check", env=env, check=False)
         assert result.returncode
         output = result.stdout + result.stderr
         assert "  - CELERY_BROKER_URL must not be the database of CACHE_URL\n" in output
