@@ -180,6 +180,7 @@ def production_environment(answers: dict[str, str], services) -> dict[str, str]:
         "DJANGO_SECRET_KEY": secrets.token_urlsafe(48),
         "DJANGO_ALLOWED_HOSTS": "shop.test, www.shop.test",
         "DJANGO_WELCOME_MAIL": "true",
+        "EMAIL_URL": "smtp://localhost:25",
         "SENTRY_DSN": services.sentry.dsn,
     }
     if answers["database"] == "postgresql":
