@@ -317,10 +317,11 @@ def static_files(project, env, collected) -> None:
     """Collect and compress once for all projects with the same static files."""
     api = project.answers["api"]
     if api in collected:
-        shutil.copytree(collected[api], project.path / "staticfiles")
+        shutil.copytree(collected[api] / "staticfiles", project.path / "staticfiles")
+        shutil.copy(collected[api] / "staticfiles.json", project.path)
     else:
         project.manage("collectstatic", "--noinput", env=env)
-        collected[api] = project.path / "staticfiles"
+        collected[api] = project.path
 
 
 @pytest.fixture(scope="session")
