@@ -35,8 +35,9 @@ from apps.api.models import AccessToken
 from apps.users.models import User
 user = User.objects.create_superuser("ada", "ada@shop.test", {PASSWORD!r})
 token = AccessToken(user=user, name="test")
-print(token.renew())
+token.renew()
 token.save()
+print(token.text)
 """
 # Runs before the scripts of a page and writes what the policy blocks to the console.
 LISTEN = """document.addEventListener("securitypolicyviolation",
