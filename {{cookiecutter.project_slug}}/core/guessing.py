@@ -3,6 +3,7 @@
 https://django-axes.readthedocs.io/en/latest/4_configuration.html
 """
 
+import logging
 from typing import Any
 
 from axes.attempts import get_cool_off_threshold
@@ -14,6 +15,8 @@ from django.db import transaction
 from django.db.models import F, Sum
 
 from core.proxies import UNKNOWN
+
+logger = logging.getLogger(__name__)
 
 USERS_PER_ADDRESS = 5  # an address may fail so many times as often as one user
 
@@ -54,6 +57,7 @@ class GuessingHandler(AxesDatabaseHandler):
         """Answer "too many attempts" from the attempt on that reaches the limit."""
         request.axes_locked_out = self.is_locked(request, credentials)
         if request.axes_locked_out:
+            logger.warning("%s is locked out", request.axes_ip_address)
             super().user_login_failed(sender, credentials, request, **kw)
 
     def get_failures(
