@@ -54,7 +54,7 @@ def drill_memory(instance) -> str:
 
 
 def drill_streams(instance) -> str:
-    for path in ("/drill/export/", "/drill/export-in-parts/"):
+    for path in ("/drill/export/8/", "/drill/export-in-parts/"):
         with ExitStack() as stack:
             for _ in range(STREAMS):
                 assert read(instance, path, 1, stack)

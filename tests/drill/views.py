@@ -138,27 +138,29 @@ def download(request: HttpRequest, mib: int) -> FileResponse:
     return FileResponse(file)
 
 
-def export(request: HttpRequest) -> StreamingHttpResponse:
-    """Ask the database in the view, then send two pieces, 8 seconds apart."""
+def export(request: HttpRequest, seconds: int) -> StreamingHttpResponse:
+    """Ask the database in the view, then send two pieces, so many seconds apart."""
     models = ContentType.objects.count()
 
     def pieces():
         yield f"{models}\n"
-        time.sleep(8)
+        time.sleep(seconds)
         yield "end\n"
 
     return StreamingHttpResponse(pieces())
 
 
 def export_in_parts(request: HttpRequest) -> StreamingHttpResponse:
-    """Ask the database before each piece, and give its connection back."""
+    """Ask the database before each of many pieces, and give its connection back.
+
+    They are larger than the buffers on the way: a client that does not read stops them.
+    """
 
     def pieces():
         for number in range(100):
             models = ContentType.objects.count()
             connection.close()
-            yield f"{number} {models}\n" * 1000
-            time.sleep(0.3)
+            yield f"{number} {models}\n" * 200_000
 
     return StreamingHttpResponse(pieces())
 
@@ -179,7 +181,7 @@ urlpatterns = [
     path("suspicious/", suspicious),
     path("upload/", upload),
     path("download/<int:mib>/", download),
-    path("export/", export),
+    path("export/<int:seconds>/", export),
     path("export-in-parts/", export_in_parts),
     path("link/<str:signed>/", link),
     path("reset/<str:username>/<str:token>/", reset),

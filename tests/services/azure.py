@@ -1,6 +1,5 @@
 """Azure Blob Storage: Microsoft's emulator, under the account's real host name."""
 
-import contextlib
 import socket
 import ssl
 from http import HTTPStatus
@@ -10,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 
 from tests.services.certificate import Certificate
+from tests.services.forwarder import couple
 from tests.services.process import HOST, NotInstalledError, find_program, free_port
 from tests.services.service import Server
 from tests.services.tokens import TokenServer, make_token
@@ -91,19 +91,7 @@ class Connect(BaseHTTPRequestHandler):
         with socket.create_connection((HOST, self.server.target)) as target:
             self.send_response(200)
             self.end_headers()
-            back = Thread(target=pump, args=(target, self.connection), daemon=True)
-            back.start()
-            pump(self.connection, target)
-            back.join()
+            couple(self.connection, target)
 
     def log_message(self, *arguments: object) -> None:
         pass
-
-
-def pump(source: socket.socket, sink: socket.socket) -> None:
-    """Copy data from one side to the other, and pass on the end."""
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)

@@ -23,10 +23,7 @@ class Forwarder(Service):
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
                 with socket.create_connection((HOST, forwarder.target)) as server:
-                    back = threading.Thread(target=pump, args=(server, self.request))
-                    back.start()
-                    pump(self.request, server)
-                    back.join()
+                    couple(self.request, server)
 
         self._server = Listener((HOST, self.port), Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -40,6 +37,14 @@ class Listener(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     request_queue_size = 64
+
+
+def couple(client: socket.socket, server: socket.socket) -> None:
+    """Pass on what either side sends, until both have ended."""
+    back = threading.Thread(target=pump, args=(server, client), daemon=True)
+    back.start()
+    pump(client, server)
+    back.join()
 
 
 def pump(source: socket.socket, target: socket.socket) -> None:

@@ -28,10 +28,4 @@ class AzureStorage(azure_storage.AzureStorage):
         }
 
     def get_object_parameters(self, name: str) -> dict[str, Any]:
-        kind, disposition = describe(name)
-        return {
-            **super().get_object_parameters(name),
-            "content_type": kind,
-            "content_disposition": disposition,
-            "content_encoding": None,
-        }
+        return {**super().get_object_parameters(name), **describe(name)}

@@ -31,7 +31,6 @@ W006 The mail server's password is sent in clear. Use smtp+tls:// in EMAIL_URL.
 W007 Anybody may choose the address of a client. Name proxies in FORWARDED_ALLOW_IPS.
 W008 Mails are sent to port 25 of this machine. Set EMAIL_URL.
 W009 MEDIA_ROOT is not writable. Give the folder to the user of the server.
-I001 Errors are not sent to Sentry. Set SENTRY_DSN.
 # %if cookiecutter.database == "postgresql"
 W010 The database is far and not encrypted. Add ?sslmode=verify-full to DATABASE_URL.
 # %elif cookiecutter.database == "mysql"
@@ -40,6 +39,7 @@ W010 The database is far and not encrypted. Add ?ssl_mode=VERIFY_IDENTITY to its
 # %if cookiecutter.database == "postgresql" or (cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql")
 W011 The server may take {} connections to the database. Lower WEB_CONCURRENCY.
 # %endif
+I001 Errors are not sent to Sentry. Set SENTRY_DSN.
 """
 # %if cookiecutter.database == "postgresql"
 ENCRYPTED = {"require", "verify-ca", "verify-full"}
@@ -115,7 +115,6 @@ def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
         "0.0.0.0/0" in settings.FORWARDED_ALLOW_IPS,
         sends_mail and not {"EMAIL_URL", "EMAIL_URL_FILE"} & os.environ.keys(),
         is_file and not is_writable(Path(settings.MEDIA_ROOT)),
-        not dsn,
         # %if cookiecutter.database != "sqlite"
         any(
             is_far(database.get("HOST", ""))
@@ -128,6 +127,7 @@ def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
         # %elif cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql"
         connections > 40,
         # %endif
+        not dsn,
     )
     # %if cookiecutter.database == "postgresql" or (cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql")
     lines = MESSAGES.format(connections).strip().splitlines()

@@ -27,10 +27,4 @@ class GoogleCloudStorage(gcloud.GoogleCloudStorage):
             self.iam_sign_blob = not isinstance(self.credentials, Signing)
 
     def get_object_parameters(self, name: str) -> dict[str, Any]:
-        kind, disposition = describe(name)
-        return {
-            **super().get_object_parameters(name),
-            "content_type": kind,
-            "content_disposition": disposition,
-            "content_encoding": None,
-        }
+        return {**super().get_object_parameters(name), **describe(name)}

@@ -5,10 +5,10 @@ import re
 from django.http import HttpRequest
 
 # %if cookiecutter.database == "sqlite"
-# Credentials in a URL; what follows "Bearer" or a name such as api_key= or "password":
+# Credentials in a URL, and what follows "Bearer" or a name such as api_key=
 # %else
-# Credentials in a URL; what follows "Bearer" or a name such as api_key= or "password":;
-# the values that the database quotes from a row.
+# Credentials in a URL, what follows "Bearer" or a name such as api_key=, and the values
+# that the database quotes from a row.
 # %endif
 SECRETS = re.compile(
     r"(?<=://)[^/\s@]+(?=@)"

@@ -26,6 +26,4 @@ class S3Storage(s3.S3Storage):
         self.client_config = self.client_config.merge(impatient)
 
     def get_object_parameters(self, name: str) -> dict[str, Any]:
-        kind, disposition = describe(name)
-        given = super().get_object_parameters(name)
-        return {**given, "ContentType": kind, "ContentDisposition": disposition}
+        return {**super().get_object_parameters(name), **describe(name)}

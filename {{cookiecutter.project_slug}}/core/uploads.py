@@ -4,16 +4,26 @@ https://docs.djangoproject.com/en/stable/topics/security/#user-uploaded-content
 """
 
 import mimetypes
+from typing import Any
 
 IMAGES = {"image/avif", "image/gif", "image/jpeg", "image/png", "image/webp"}
 
 
-def describe(name: str) -> tuple[str, str]:
-    """Return Content-Type and Content-Disposition, by the name of the file alone.
+def describe(name: str) -> dict[str, Any]:
+    """Return what the store is told of a file, by its name alone.
 
     What the sender calls its type may be text/html, with a script.
     """
     kind, encoding = mimetypes.guess_type(name)
     if encoding or not kind:
-        return "application/octet-stream", "attachment"
-    return kind, "inline" if kind in IMAGES else "attachment"
+        kind = "application/octet-stream"
+    disposition = "inline" if kind in IMAGES else "attachment"
+    # %if cookiecutter.media_storage == "s3"
+    return {"ContentType": kind, "ContentDisposition": disposition}
+    # %else
+    return {
+        "content_type": kind,
+        "content_disposition": disposition,
+        "content_encoding": None,
+    }
+    # %endif
