@@ -13,7 +13,7 @@ DISK = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
 def sound_deployment(settings, monkeypatch):
     settings.ALLOWED_HOSTS = ["www.shop.test"]
     settings.SENTRY_DSN = "https://key@sentry.test/1"
-    for platform in PLATFORMS:
+    for platform in PLATFORMS.split():
         monkeypatch.delenv(platform, raising=False)
 
 
@@ -46,7 +46,7 @@ def test_a_missing_content_policy_is_reported(settings):
     assert messages() == {"core.W001"}
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("platform", PLATFORMS.split())
 def test_uploads_on_an_ephemeral_disk_are_reported(settings, monkeypatch, platform):
     settings.STORAGES = settings.STORAGES | {"default": DISK}
     assert messages() == set()
