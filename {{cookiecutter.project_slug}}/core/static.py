@@ -29,9 +29,11 @@ class AsyncWhiteNoiseMiddleware(WhiteNoiseMiddleware):
             file = await sync_to_async(self.find_file)(request.path_info)
         if file is None:
             return await self.get_response(request)
-        response = self.serve(file, request)
-        if int(response.headers.get("Content-Length", CHUNK_BYTES)) >= CHUNK_BYTES:
-            return response
-        content, status = response.getvalue(), response.status_code
-        response.close()
-        return HttpResponse(content, status=status, headers=response.headers)
+        found = self.serve(file, request)
+        length = int(found.headers.get("Content-Length", 0))
+        if length > CHUNK_BYTES and request.method != "HEAD":
+            return found
+        response = HttpResponse(found.getvalue(), status=found.status_code)
+        response.headers = found.headers
+        found.close()
+        return response
