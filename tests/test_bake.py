@@ -55,10 +55,11 @@ ALWAYS = set(
     core/proxies.py core/sentry.py core/sessions.py
     deploy/caddy/Caddyfile deploy/nginx/default.conf
     docs/architecture.md docs/operations.md locale/.gitkeep
-    static/css/site.css static/favicon.ico static/favicon.svg
+    public/favicon.ico public/robots.txt
+    static/css/site.css static/favicon.svg
     templates/400.html templates/403.html templates/403_csrf.html templates/404.html
     templates/429.html templates/500.html templates/base.html templates/error.html
-    templates/home.html templates/robots.txt templates/security.txt
+    templates/home.html templates/security.txt
     tests/failing_urls.py tests/fixtures.py tests/production.env tests/test_health.py
     tests/test_login.py tests/test_logs.py tests/test_pages.py tests/test_security.py
     tests/test_settings.py tests/test_users.py

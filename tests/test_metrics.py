@@ -423,7 +423,7 @@ def test_spans_and_metrics_arrive_and_lead_to_the_log(project, env, services, tm
         assert server.get("/health/live/", Host="anything.test").status == 200
 
         def both_workers_export():
-            server.get("/robots.txt")
+            server.get("/.well-known/security.txt")
             return len(instances(otlp)) == 2
 
         what = "the last span arrives"
@@ -485,11 +485,11 @@ def test_one_request_in_ten_is_sampled_unless_its_caller_has_decided(
     trace = "0af7651916cd43dd8448eb211c80319c"
     with serve(project, environment, tmp_path) as server:
         for _ in range(100):
-            server.get("/robots.txt")
-        server.get("/favicon.ico", traceparent=f"00-{trace}-b7ad6b7169203331-01")
+            server.get("/.well-known/security.txt")
+        server.get("/", traceparent=f"00-{trace}-b7ad6b7169203331-01")
     # The probability of none, or of more than forty, is below one in ten thousand.
-    assert 1 <= len(find_spans(services.otlp, "GET /robots.txt")) <= 40
-    [(_, span, _)] = find_spans(services.otlp, "GET /favicon.ico")
+    assert 1 <= len(find_spans(services.otlp, "GET /.well-known/security.txt")) <= 40
+    [(_, span, _)] = find_spans(services.otlp, "GET /")
     assert span.trace_id.hex() == trace
 
 
@@ -504,11 +504,11 @@ def test_a_stop_sends_the_rest_with_the_requests_of_clients_that_left(
     }
     clients = 20 if project.answers["interface"] == "asgi" else 0
     with serve(project, env | slow, tmp_path) as server:
-        server.get("/robots.txt")
+        server.get("/.well-known/security.txt")
         if clients:
             leave(server, clients)
         assert services.otlp.messages == []
-    assert len(find_spans(services.otlp, "GET /robots.txt")) == 1
+    assert len(find_spans(services.otlp, "GET /.well-known/security.txt")) == 1
     assert len(find_spans(services.otlp, "GET /slow/")) == clients
     lines = server.process.log.splitlines()
     assert not [line for line in lines if '"ERROR"' in line or line[0] != "{"]
@@ -533,7 +533,7 @@ def test_a_collector_that_cannot_be_reached_slows_nothing_and_fills_no_log(
             ends = time.monotonic() + 4  # exports begin and fail in this time
             while time.monotonic() < ends:
                 began = time.monotonic()
-                assert server.get("/robots.txt").status == 200
+                assert server.get("/.well-known/security.txt").status == 200
                 slowest = max(slowest, time.monotonic() - began)
             assert slowest < 1
             stopping = time.monotonic()

@@ -22,7 +22,10 @@ def test_python_parses_and_holds_no_jinja_block(path):
 
 
 def test_python_passes_the_projects_own_rules_in_place():
-    run("ruff", "check", "--no-cache", ".", cwd=PROJECT_TEMPLATE)
+    # One function for each interface: a bake has one of them.
+    run(
+        "ruff", "check", "--no-cache", "--extend-ignore=F811", ".", cwd=PROJECT_TEMPLATE
+    )
     run("ruff", "format", "--no-cache", "--check", ".", cwd=PROJECT_TEMPLATE)
 
 

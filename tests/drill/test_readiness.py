@@ -40,7 +40,7 @@ def drill(instance, database) -> str:
         assert b'"database": "failing"' in answer.body
         assert instance.get("/health/live/").status == 200
         assert instance.get("/").status == 200
-        assert instance.get("/robots.txt").status == 200
+        assert instance.get("/.well-known/security.txt").status == 200
         assert time.monotonic() - down < 10
     finally:
         database.start()

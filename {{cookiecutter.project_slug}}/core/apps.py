@@ -5,10 +5,10 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.signals import request_finished
 from django.db.backends.signals import connection_created
 
 
+# %if cookiecutter.interface == "wsgi"
 def end_request(**kwargs: Any) -> None:
     """Forget the id: the thread's next request must not log under it."""
     from core.logs import request_id
@@ -16,6 +16,7 @@ def end_request(**kwargs: Any) -> None:
     request_id.set(None)
 
 
+# %endif
 def confirm_read_only(connection: Any, **kwargs: Any) -> None:
     """End the process if a new connection may write.
 
@@ -41,7 +42,11 @@ class CoreConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("core.checks")
+        # %if cookiecutter.interface == "wsgi"
+        from django.core.signals import request_finished
+
         request_finished.connect(end_request, dispatch_uid="end_request")
+        # %endif
         if getattr(settings, "READ_ONLY", False):
             connection_created.connect(confirm_read_only)
         # %if cookiecutter.task_queue == "celery"

@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
-from django.core.files.storage import FileSystemStorage
+from django.core.files.storage import FileSystemStorage, storages
 from django.db import connection
-from django.utils.module_loading import import_string
 
 # %if cookiecutter.database == "postgresql" or (cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql")
 from config import server
@@ -83,16 +82,14 @@ def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
     # %else
     addresses = [dsn]
     # %endif
-    mailer: Any = settings.MAILERS["default"]
-    mail = mailer.get("OPTIONS", {})
+    mail: Any = settings.MAILERS["default"].get("OPTIONS", {})
     is_clear = mail.get("password") and not {"use_tls", "use_ssl"} & mail.keys()
     # %if cookiecutter.task_queue == "none"
     sends_mail = settings.ADMINS
     # %else
     sends_mail = settings.ADMINS or settings.WELCOME_MAIL
     # %endif
-    storage = import_string(settings.STORAGES["default"]["BACKEND"])
-    is_file = issubclass(storage, FileSystemStorage)
+    is_file = isinstance(storages["default"], FileSystemStorage)
     is_on_disk = is_file or connection.vendor == "sqlite"
     # %if cookiecutter.interface == "wsgi" and cookiecutter.database == "postgresql"
     # Each thread keeps a connection, and so does the readiness check.

@@ -12,7 +12,7 @@ from axes.helpers import get_client_username
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import Sum
 
 from core.proxies import UNKNOWN
 
@@ -33,23 +33,19 @@ class GuessingHandler(AxesDatabaseHandler):
         self.clean_expired_user_attempts(request, credentials)
         if not super().is_allowed(request, credentials):
             return False
-        attempt, _ = AccessAttempt.objects.get_or_create(
-            username=get_client_username(request, credentials),
-            ip_address=request.axes_ip_address,
-            user_agent="",
-            defaults={"failures_since_start": 0, "path_info": request.axes_path_info},
-        )
-        attempts = AccessAttempt.objects.filter(pk=attempt.pk)
-        # In one transaction: the number that is read is this attempt's own.
+        # The row is locked until the transaction ends: each attempt has its own number.
         with transaction.atomic():
-            attempts.update(
-                failures_since_start=F("failures_since_start") + 1,
-                attempt_time=request.axes_attempt_time,
+            attempt, _ = AccessAttempt.objects.select_for_update().get_or_create(
+                username=get_client_username(request, credentials),
+                ip_address=request.axes_ip_address,
+                user_agent="",
+                defaults={"failures_since_start": 0},
             )
-            numbers = attempts.values_list("failures_since_start", flat=True)
-            number = numbers.first() or 1
-        number = max(number, self.get_failures_of_address(request))
-        return number <= settings.AXES_FAILURE_LIMIT
+            attempt.failures_since_start += 1
+            attempt.attempt_time = request.axes_attempt_time
+            attempt.save()
+        numbers = (attempt.failures_since_start, self.get_failures_of_address(request))
+        return bool(max(numbers) <= settings.AXES_FAILURE_LIMIT)
 
     def user_login_failed(
         self, sender: Any, credentials: dict[str, Any], request: Any = None, **kw: Any

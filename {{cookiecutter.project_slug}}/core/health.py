@@ -6,11 +6,11 @@ https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-pro
 
 import asyncio
 import logging
-import queue
 import secrets
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent import futures
+from contextlib import suppress
 from inspect import iscoroutinefunction
 from time import monotonic
 from typing import Any
@@ -30,7 +30,7 @@ LIVE, READY = "/health/live/", "/health/ready/"
 # has 1.5 s: probes commonly wait for 2 s.
 LIFETIME_S, DEADLINE_S = 1.0, 1.5
 
-type Run = tuple[Future[bool], float]  # and the seconds that it has left
+type Run = tuple[futures.Future[None], float]  # and the seconds that it has left
 
 logger = logging.getLogger(__name__)
 
@@ -59,31 +59,19 @@ class Check:
     """
 
     def __init__(self, function: Callable[[], None]) -> None:
-        self.function = function
-        self.lock = threading.Lock()
-        self.runs: queue.SimpleQueue[Future[bool]] = queue.SimpleQueue()
-        self.newest: Future[bool] | None = None
+        self.function, self.lock = function, threading.Lock()
+        self.thread = futures.ThreadPoolExecutor(max_workers=1)
+        self.newest: futures.Future[None] | None = None
         self.started = 0.0
 
     def begin(self) -> Run:
         """Return the newest run; start another if that one has ended and is old."""
         with self.lock:
             age = monotonic() - self.started
-            if self.newest is None:
-                threading.Thread(target=self.work, daemon=True).start()
             if not self.newest or (self.newest.done() and age >= LIFETIME_S):
-                self.newest, self.started, age = Future(), monotonic(), 0.0
-                self.runs.put(self.newest)
+                self.newest = self.thread.submit(self.function)
+                self.started, age = monotonic(), 0.0
             return self.newest, max(0.0, DEADLINE_S - age)
-
-    def work(self) -> None:
-        while True:
-            run = self.runs.get()
-            try:
-                self.function()
-                run.set_result(True)
-            except Exception:  # noqa: BLE001 - whatever a driver raises
-                run.set_result(False)
 
 
 paths = settings.READINESS_CHECKS
@@ -94,23 +82,21 @@ told: dict[str, Any] = {}  # the last content that was logged
 
 
 @sync_and_async_middleware
-def health_middleware(
-    get_response: Callable[[HttpRequest], Any],
-) -> Callable[[HttpRequest], Any]:
+def health_middleware(get_response: Callable[[HttpRequest], Any]) -> Any:
     """Answer both probes; readiness within DEADLINE_S, whatever is down."""
 
     def serve(request: HttpRequest) -> HttpResponseBase:
         begun = begin_all(request)
         for run, seconds in begun:
-            if not run.done():
-                wait([run], seconds)
+            futures.wait([run], seconds)
         return answer(request, begun) or get_response(request)
 
     async def serve_async(request: HttpRequest) -> HttpResponseBase:
         begun = begin_all(request)
         for run, seconds in begun:
-            if not run.done():
-                await asyncio.wait([asyncio.wrap_future(run)], timeout=seconds)
+            # What the check raises is looked at below.
+            with suppress(Exception):
+                await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(run)), seconds)
         return answer(request, begun) or await get_response(request)
 
     return serve_async if iscoroutinefunction(get_response) else serve
@@ -130,7 +116,7 @@ def answer(request: HttpRequest, begun: list[Run]) -> JsonResponse | None:
     headers = {"Cache-Control": "no-store", "X-Request-ID": begin_request(request.META)}
     content: dict[str, Any] = {"status": "ok"}
     if begun:
-        passed = [run.done() and run.result() for run, _ in begun]
+        passed = [run.done() and not run.exception() for run, _ in begun]
         states = {name: STATES[ok] for name, ok in zip(CHECKS, passed, strict=True)}
         # %if cookiecutter.metrics == "prometheus"
         from core import metrics

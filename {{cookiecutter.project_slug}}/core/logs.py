@@ -111,8 +111,7 @@ class RequestFilter(logging.Filter):
             return False
         # Other handlers get the record as it was.
         record = copy(record)
-        is_text = not isinstance(record.msg, dict)
-        if is_text:
+        if not isinstance(record.msg, dict):
             record.msg, record.args = safe_message(record), ()
         record.exc_text, record.exc_info = safe_traceback(record), None
         if chosen := request_id.get():
@@ -125,7 +124,7 @@ class RequestFilter(logging.Filter):
         # %endif
         if record.name.startswith("django.security"):
             # Anybody can cause thousands: one short line each, without a traceback.
-            record.msg = printable(record.msg.partition("?")[0])
+            record.msg = printable(str(record.msg).partition("?")[0])
             record.exc_text = ""
         return record
 

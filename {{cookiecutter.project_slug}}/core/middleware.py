@@ -1,16 +1,15 @@
-"""Turn plain functions into middleware, both synchronous and asynchronous.
+"""Turn plain functions into middleware.
 
 https://docs.djangoproject.com/en/stable/topics/http/middleware/
 """
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from inspect import iscoroutinefunction
 from typing import Any
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils.decorators import sync_and_async_middleware
+from django.utils import decorators
 
 type Middleware = Callable[[Callable[[HttpRequest], Any]], Any]
 type Finish = Callable[[HttpResponseBase], None]
@@ -19,18 +18,29 @@ type Finish = Callable[[HttpResponseBase], None]
 def before(look: Callable[[HttpRequest], HttpResponseBase | None]) -> Middleware:
     """Answer with the response of a function; None lets the request pass.
 
-    The function must not wait: it may be called on an event loop.
+    # %if cookiecutter.interface == "asgi"
+    The function must not wait: it is called on the event loop.
+    # %else
+    The function runs in the thread of the request.
+    # %endif
     """
 
-    @sync_and_async_middleware
+    # %if cookiecutter.interface == "asgi"
+    @decorators.async_only_middleware
+    # %else
+    @decorators.sync_only_middleware
+    # %endif
     def middleware(get_response: Callable[[HttpRequest], Any]) -> Any:
-        async def serve_async(request: HttpRequest) -> HttpResponseBase:
+        # %if cookiecutter.interface == "asgi"
+        async def serve(request: HttpRequest) -> HttpResponseBase:
             return look(request) or await get_response(request)
 
+        # %else
         def serve(request: HttpRequest) -> HttpResponseBase:
             return look(request) or get_response(request)
 
-        return serve_async if iscoroutinefunction(get_response) else serve
+        # %endif
+        return serve
 
     return middleware
 
@@ -44,20 +54,27 @@ def around(
     leaves may cancel its request.
     """
 
-    @sync_and_async_middleware
+    # %if cookiecutter.interface == "asgi"
+    @decorators.async_only_middleware
+    # %else
+    @decorators.sync_only_middleware
+    # %endif
     def middleware(get_response: Callable[[HttpRequest], Any]) -> Any:
-        async def serve_async(request: HttpRequest) -> HttpResponseBase:
+        # %if cookiecutter.interface == "asgi"
+        async def serve(request: HttpRequest) -> HttpResponseBase:
             with context(request) as finish:
                 response: HttpResponseBase = await get_response(request)
                 finish(response)
                 return response
 
+        # %else
         def serve(request: HttpRequest) -> HttpResponseBase:
             with context(request) as finish:
                 response: HttpResponseBase = get_response(request)
                 finish(response)
                 return response
 
-        return serve_async if iscoroutinefunction(get_response) else serve
+        # %endif
+        return serve
 
     return middleware

@@ -30,8 +30,7 @@ def trusted_proxy_middleware(request: HttpRequest) -> None:
         if settings.TRUSTED_PROXIES and (entries := meta.get("HTTP_X_FORWARDED_FOR")):
             meta["REMOTE_ADDR"] = client_address(entries.split(","), peer)
     elif names := [name for name in meta if name.startswith(FORWARDED)]:
-        text = "X-Forwarded headers of %s are ignored: not in FORWARDED_ALLOW_IPS"
-        logger.warning(text, peer)
+        logger.warning("X-Forwarded of %s ignored: not in FORWARDED_ALLOW_IPS", peer)
         for name in names:
             del meta[name]
 
@@ -51,13 +50,11 @@ def client_address(entries: list[str], peer: str) -> str:
     The client itself may have sent the entries further left: they prove nothing.
     """
     if len(entries) < settings.TRUSTED_PROXIES:
-        text = "X-Forwarded-For of %s is ignored: fewer entries than TRUSTED_PROXIES"
-        logger.warning(text, peer)
+        logger.warning("X-Forwarded-For of %s is shorter than TRUSTED_PROXIES", peer)
         return peer
     address = read_address(entries[-settings.TRUSTED_PROXIES])
     if address is None:
-        text = "X-Forwarded-For of %s has no address for TRUSTED_PROXIES=%s"
-        logger.warning(text, peer, settings.TRUSTED_PROXIES)
+        logger.warning("X-Forwarded-For of %s: no address at TRUSTED_PROXIES", peer)
     return str(address or "")
 
 

@@ -11,7 +11,6 @@ from core.masking import mask
 
 # E-mail addresses and query strings.
 PERSONAL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?<=\?)[^\s\"'<>]*=[^\s\"'<>]*")
-SAFE_HEADERS = ("Accept", "Content-Length", "Content-Type", "Host", "User-Agent")
 
 
 def start_sentry(dsn: str, environment: str, release: str, sample_rate: float) -> None:
@@ -66,13 +65,8 @@ def scrub(event: Any, hint: dict[str, Any]) -> Any:
     """Tag an event with the request id; keep the parts that identify nobody."""
     if chosen := request_id.get():
         event.setdefault("tags", {})["request_id"] = chosen
-    request = event.pop("request", {})
-    headers = request.get("headers", {})
-    event["request"] = {
-        # Not the URL, whose path may hold a token: the transaction is named by its route.
-        "method": request.get("method"),
-        "headers": {name: headers[name] for name in SAFE_HEADERS if name in headers},
-    }
+    # Its URL, headers and cookies: the transaction is named by its route.
+    event["request"] = {"method": event.get("request", {}).get("method")}
     event.pop("user", None)
     return clean(event)
 

@@ -6,30 +6,26 @@ Under ASGI a synchronous middleware raises errors when clients leave.
 from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import markcoroutinefunction, sync_to_async
+from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import async_only_middleware
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from core.streams import CHUNK_BYTES
 
 
-class AsyncWhiteNoiseMiddleware(WhiteNoiseMiddleware):
+@async_only_middleware
+def static_middleware(get_response: Callable[[HttpRequest], Any]) -> Any:
     """Serve small files whole; core.streams sends large ones piece by piece."""
+    whitenoise = WhiteNoiseMiddleware(get_response)
 
-    sync_capable = False
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        super().__init__(get_response)
-        markcoroutinefunction(self)
-
-    async def __call__(self, request: HttpRequest) -> Any:
-        file = self.files.get(request.path_info)
-        if self.autorefresh:
-            file = await sync_to_async(self.find_file)(request.path_info)
+    async def serve(request: HttpRequest) -> Any:
+        file = whitenoise.files.get(request.path_info)
+        if whitenoise.autorefresh:
+            file = await sync_to_async(whitenoise.find_file)(request.path_info)
         if file is None:
-            return await self.get_response(request)
-        found = self.serve(file, request)
+            return await get_response(request)
+        found = whitenoise.serve(file, request)
         length = int(found.headers.get("Content-Length", 0))
         if length > CHUNK_BYTES and request.method != "HEAD":
             return found
@@ -37,3 +33,5 @@ class AsyncWhiteNoiseMiddleware(WhiteNoiseMiddleware):
         response.headers = found.headers
         found.close()
         return response
+
+    return serve

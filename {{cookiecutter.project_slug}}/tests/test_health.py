@@ -14,9 +14,7 @@ def new_checks(
     monkeypatch: pytest.MonkeyPatch, settings: Settings, tmp_path: Path
 ) -> None:
     """Repeat no answer of another test; the instance does not drain."""
-    checks = {"database": health.check_database, "cache": health.check_cache}
-    new = {name: health.Check(function) for name, function in checks.items()}
-    monkeypatch.setattr(health, "CHECKS", new)
+    monkeypatch.setattr(health, "LIFETIME_S", 0.0)
     settings.DRAIN_FILE = tmp_path / "draining"
 
 

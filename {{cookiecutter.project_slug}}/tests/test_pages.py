@@ -16,7 +16,9 @@ PAGES = ("/", "/robots.txt", "/favicon.ico", "/.well-known/security.txt")
 
 @pytest.mark.parametrize("address", PAGES)
 def test_a_page_answers(client: Client, address: str) -> None:
-    assert client.get(address, follow=True).status_code == 200
+    response = client.get(address, follow=True)
+    response.close()
+    assert response.status_code == 200
 
 
 def test_security_txt_names_a_contact_and_is_valid_for_months(client: Client) -> None:

@@ -33,7 +33,7 @@ def one_trusted_proxy(settings: Settings) -> Iterator[None]:
     ],
 )
 def test_a_response_has_the_header(client: Client, header: str) -> None:
-    assert client.get("/robots.txt").headers[header]
+    assert client.get("/").headers[header]
 
 
 def test_scripts_and_styles_run_by_a_nonce_that_is_new_each_time(
@@ -49,8 +49,8 @@ def test_scripts_and_styles_run_by_a_nonce_that_is_new_each_time(
 
 @pytest.mark.usefixtures("production")
 def test_production_insists_on_https(client: Client) -> None:
-    assert client.get("/robots.txt").status_code == 301
-    response = client.get("/robots.txt", secure=True)
+    assert client.get("/").status_code == 301
+    response = client.get("/", secure=True)
     assert response.status_code == 200
     assert response.headers["Strict-Transport-Security"]
 
@@ -79,7 +79,7 @@ def test_only_a_trusted_proxy_tells_the_address_of_the_client(
     client: Client, peer: str, forwarded_for: str, client_address: str
 ) -> None:
     headers = {"x-forwarded-for": forwarded_for}
-    response = client.get("/robots.txt", headers=headers, REMOTE_ADDR=peer)
+    response = client.get("/", headers=headers, REMOTE_ADDR=peer)
     assert response.wsgi_request.META["REMOTE_ADDR"] == client_address
 
 
@@ -89,7 +89,7 @@ def test_only_a_trusted_proxy_tells_that_a_request_came_over_https(
     client: Client, peer: str, status: int
 ) -> None:
     headers = {"x-forwarded-proto": "https"}
-    response = client.get("/robots.txt", headers=headers, REMOTE_ADDR=peer)
+    response = client.get("/", headers=headers, REMOTE_ADDR=peer)
     assert response.status_code == status
 
 
@@ -97,7 +97,7 @@ def test_a_body_that_is_too_large_is_refused(
     client: Client, settings: Settings
 ) -> None:
     settings.REQUEST_MAX_BODY_SIZE = 100
-    response = client.post("/robots.txt", headers={"content-length": "101"})
+    response = client.post("/", headers={"content-length": "101"})
     assert (response.status_code, "100 bytes" in response.text) == (413, True)
 
 
@@ -112,5 +112,5 @@ def test_a_form_that_is_too_large_is_refused(
 
 def test_a_body_of_unknown_length_is_refused(client: Client) -> None:
     headers = {"transfer-encoding": "chunked"}
-    response = client.generic("POST", "/robots.txt", headers=headers)
+    response = client.generic("POST", "/", headers=headers)
     assert response.status_code == 411

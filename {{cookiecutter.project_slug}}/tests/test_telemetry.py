@@ -16,9 +16,9 @@ from core.telemetry import SafeSpan
 def test_a_request_is_told_by_its_route() -> None:
     said = {"http.request.method": "GET", "url.path": "/static/s3cret"}
     assert trace(SpanKind.SERVER, said).name == "GET"
-    said["url.path"] = "/robots.txt"
+    said["url.path"] = "/.well-known/security.txt"
     span = trace(SpanKind.SERVER, {**said, "url.query": "token=s3cret"})
-    assert span.name == "GET /robots.txt"
+    assert span.name == "GET /.well-known/security.txt"
     assert set(span.attributes) == {"http.request.method", "http.route"}
 
 

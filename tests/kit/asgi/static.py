@@ -49,7 +49,7 @@ def test_headers_and_parts_of_a_file_can_be_asked_for():
 
 
 def test_other_paths_are_for_the_views():
-    assert fetch("/robots.txt")[0].status_code == 200
+    assert fetch("/")[0].status_code == 200
     assert fetch("/static/missing.css")[0].status_code == 404
 
 

@@ -51,7 +51,7 @@ def test_a_malformed_request_id_is_replaced(proposed):
 
 
 def test_the_id_ends_with_the_request(client, lines):
-    client.get("/robots.txt")
+    client.get("/")
     logging.getLogger("shop").info("between two requests")
     assert [line.get("request_id") is None for line in lines()] == [False, True]
 

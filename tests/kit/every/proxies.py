@@ -36,7 +36,7 @@ def proxies(settings):
 )
 def test_a_trusted_proxy_names_the_client(client, peer, forwarded_for, address):
     headers = {"x-forwarded-for": forwarded_for} if forwarded_for else {}
-    response = client.get("/robots.txt", headers=headers, REMOTE_ADDR=peer)
+    response = client.get("/", headers=headers, REMOTE_ADDR=peer)
     assert response.wsgi_request.META["REMOTE_ADDR"] == address
 
 
@@ -47,17 +47,17 @@ def test_a_trusted_proxy_names_the_client(client, peer, forwarded_for, address):
 def test_the_client_is_counted_from_the_right(client, settings, proxies, address):
     settings.TRUSTED_PROXIES = proxies
     headers = {"x-forwarded-for": "192.0.2.1, 198.51.100.7"}
-    response = client.get("/robots.txt", headers=headers, REMOTE_ADDR=PROXY)
+    response = client.get("/", headers=headers, REMOTE_ADDR=PROXY)
     assert response.wsgi_request.META["REMOTE_ADDR"] == address
 
 
 def test_forwarded_headers_of_strangers_are_removed(client):
     names = ("proto", "host", "port", "prefix")
     headers = {f"x-forwarded-{name}": "evil" for name in names} | {"forwarded": "evil"}
-    response = client.get("/robots.txt", headers=headers, REMOTE_ADDR=STRANGER)
+    response = client.get("/", headers=headers, REMOTE_ADDR=STRANGER)
     meta = response.wsgi_request.META
     assert [name for name in meta if "FORWARDED" in name] == []
-    believed = client.get("/robots.txt", headers=headers, REMOTE_ADDR=PROXY)
+    believed = client.get("/", headers=headers, REMOTE_ADDR=PROXY)
     assert believed.wsgi_request.META["HTTP_X_FORWARDED_PORT"] == "evil"
 
 
@@ -81,4 +81,4 @@ def test_what_is_ignored_is_told_once_a_minute(client, settings, caplog):
 
 def ask(client, peer, forwarded_for):
     headers = {"x-forwarded-for": forwarded_for}
-    client.get("/robots.txt", headers=headers, REMOTE_ADDR=peer)
+    client.get("/", headers=headers, REMOTE_ADDR=peer)

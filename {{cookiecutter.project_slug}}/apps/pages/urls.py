@@ -6,7 +6,5 @@ from apps.pages import views
 
 urlpatterns = [
     path("", views.home, name="home"),
-    path("robots.txt", views.robots),
-    path("favicon.ico", views.favicon),
     path(".well-known/security.txt", views.security_txt),
 ]

@@ -1,4 +1,4 @@
-"""The landing page, robots.txt, favicon.ico, security.txt, the page for status 500."""
+"""The landing page, security.txt and the page for status 500."""
 
 from datetime import timedelta
 
@@ -13,7 +13,6 @@ from django.views.decorators.http import require_safe
 
 from core.logs import request_id
 
-PLAIN_TEXT = "text/plain; charset=utf-8"
 SECURITY_TXT_LIFETIME = timedelta(days=180)
 
 
@@ -29,19 +28,6 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @cache_control(public=True, max_age=86_400)
-def robots(request: HttpRequest) -> HttpResponse:
-    return render(request, "robots.txt", content_type=PLAIN_TEXT)
-
-
-@require_safe
-@cache_control(public=True, max_age=86_400)
-def favicon(request: HttpRequest) -> HttpResponse:
-    icon = settings.BASE_DIR / "static" / "favicon.ico"
-    return HttpResponse(icon.read_bytes(), content_type="image/x-icon")
-
-
-@require_safe
-@cache_control(public=True, max_age=86_400)
 def security_txt(request: HttpRequest) -> HttpResponse:
     """Name the contact for reports of vulnerabilities (RFC 9116)."""
     expires = timezone.now() + SECURITY_TXT_LIFETIME
@@ -50,7 +36,8 @@ def security_txt(request: HttpRequest) -> HttpResponse:
         "expires": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "canonical": f"https://{settings.ALLOWED_HOSTS[0].lstrip('.')}{request.path}",
     }
-    return render(request, "security.txt", context, content_type=PLAIN_TEXT)
+    plain_text = "text/plain; charset=utf-8"
+    return render(request, "security.txt", context, content_type=plain_text)
 
 
 def error_page(request: HttpRequest, status: int) -> HttpResponse:

@@ -73,7 +73,7 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     # %endif
     # %if cookiecutter.interface == "asgi"
-    "core.static.AsyncWhiteNoiseMiddleware",
+    "core.static.static_middleware",
     # %else
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # %endif
@@ -139,6 +139,8 @@ TIME_ZONE = "{{ cookiecutter.time_zone }}"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+# Files that a browser or a crawler looks for at the top: /favicon.ico, /robots.txt
+WHITENOISE_ROOT = BASE_DIR / "public"
 MEDIA_URL = "/media/"
 MEDIA_ROOT = BASE_DIR / "data" / "media"
 STORAGES: dict[str, dict[str, Any]] = {

@@ -15,22 +15,16 @@ from django.db import connections
 # The session that migrates holds the lock: it ends with the last statement of a process
 # that was killed. The others ask again and again: the statement timeout would end a
 # statement that waits for the lock.
-LOCKS = {
-    # %if cookiecutter.database == "postgresql"
-    # https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
-    "postgresql": (
-        "SELECT pg_try_advisory_lock(hashtext('migrate'))",
-        "SELECT pg_advisory_unlock(hashtext('migrate'))",
-    ),
-    # %endif
-    # %if cookiecutter.database == "mysql"
-    # https://dev.mysql.com/doc/refman/8.4/en/locking-functions.html
-    "mysql": (
-        "SELECT GET_LOCK(SHA1(CONCAT('migrate ', DATABASE())), 0)",
-        "SELECT RELEASE_LOCK(SHA1(CONCAT('migrate ', DATABASE())))",
-    ),
-    # %endif
-}
+# %if cookiecutter.database == "postgresql"
+# https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
+TAKE = "SELECT pg_try_advisory_lock(hashtext('migrate'))"
+RELEASE = "SELECT pg_advisory_unlock(hashtext('migrate'))"
+# %endif
+# %if cookiecutter.database == "mysql"
+# https://dev.mysql.com/doc/refman/8.4/en/locking-functions.html
+TAKE = "SELECT GET_LOCK(SHA1(CONCAT('migrate ', DATABASE())), 0)"
+RELEASE = "SELECT RELEASE_LOCK(SHA1(CONCAT('migrate ', DATABASE())))"
+# %endif
 # %if cookiecutter.database == "postgresql"
 POOLED = "PgBouncer strands the lock: use the server's URL, without DATABASE_PGBOUNCER"
 # %endif
@@ -43,7 +37,7 @@ class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
         only_looks = options["plan"] or options["check_unapplied"]
-        if only_looks or connection.vendor not in LOCKS:
+        if only_looks or connection.vendor == "sqlite":
             super().handle(*args, **options)
             return
         # %if cookiecutter.database == "postgresql"
@@ -56,17 +50,16 @@ class Command(migrate.Command):
 
 @contextmanager
 def lock(connection: Any) -> Iterator[None]:
-    take, release = LOCKS[connection.vendor]
-    if not ask(connection, take):
+    if not ask(connection, TAKE):
         logger.warning("another process migrates this database; waiting for it to end")
-        while not ask(connection, take):
+        while not ask(connection, TAKE):
             sleep(PAUSE_S)
     try:
         yield
     finally:
         # A session that is gone holds no lock.
         if connection.is_usable():
-            ask(connection, release)
+            ask(connection, RELEASE)
 
 
 def ask(connection: Any, statement: str) -> bool:
