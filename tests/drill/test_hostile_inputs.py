@@ -32,8 +32,9 @@ ISSUE_TOKEN = """
 from apps.api.models import AccessToken
 from apps.users.models import User
 token = AccessToken(user=User.objects.get(username="root"), name="hostile")
-print(token.renew())
+token.renew()
 token.save()
+print(token.text)
 """
 
 

@@ -6,6 +6,7 @@ https://docs.celeryq.dev/en/stable/userguide/configuration.html
 import logging
 import os
 import ssl
+from contextlib import suppress
 from typing import Any
 
 from celery import Celery, beat, signals
@@ -13,7 +14,6 @@ from celery.contrib.django.task import DjangoTask
 from celery.schedules import crontab
 from django.conf import settings
 
-from core.heartbeat import touch_heartbeat
 from core.logs import request_id
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
@@ -26,6 +26,16 @@ TLS = {
 }
 
 LONGEST_WAIT_S = 20 * 60
+
+
+def touch_heartbeat(**kwargs: Any) -> None:
+    """Touch a file, whose age is the health of a worker or of beat.
+
+    docs/operations.md has the commands that look at it. Tasks run on where the file
+    cannot be written.
+    """
+    with suppress(OSError):
+        settings.HEARTBEAT_FILE.touch()
 
 
 class Task(DjangoTask):
@@ -67,9 +77,6 @@ app = Celery("{{ cookiecutter.project_slug }}", task_cls=Task)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     timezone=settings.TIME_ZONE,
-    # JSON is all that is sent, and all that is accepted.
-    accept_content=["json"],
-    task_serializer="json",
     # A task that its worker did not finish is delivered again: it may run twice.
     task_acks_late=True,
     task_reject_on_worker_lost=True,
@@ -104,7 +111,6 @@ app.conf.update(
         "clear expired sessions": {
             "task": "core.tasks.clear_sessions",
             "schedule": crontab(hour="4", minute="0"),
-            "options": {"expires": 3600},
         },
     },
 )

@@ -3,9 +3,9 @@
 https://prometheus.io/docs/practices/instrumentation/
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from time import perf_counter
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +13,7 @@ from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Summary
 
 from core.middleware import Finish, around
 
@@ -21,53 +21,32 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 LABELS = ("view", "method", "status")
 
 requests = Counter("django_http_requests", "Requests answered.", LABELS)
-durations = Histogram(
-    "django_http_request_duration_seconds", "Time until the headers are ready.", LABELS
-)
+# Until the headers are ready.
+durations = Histogram("django_http_request_duration_seconds", "Their time.", LABELS)
 build = Gauge("django_build_info", "Always 1.", ["release"], multiprocess_mode="max")
 build.labels(settings.RELEASE).set(1)
 # Set by core.health with each answer to a probe.
-ready = Gauge(
-    "django_ready", "Whether a check passes.", ["check"], multiprocess_mode="mostrecent"
-)
+ready = Gauge("django_ready", "1: passes.", ["check"], multiprocess_mode="mostrecent")
 # What a killed worker was at does not stay in progress: only the living are added up.
-in_progress = Gauge(
-    "django_http_requests_in_progress",
-    "Requests being answered.",
-    multiprocess_mode="livesum",
-)
+Total = partial(Gauge, multiprocess_mode="livesum")
+in_progress = Total("django_http_requests_in_progress", "Requests being answered.")
 # %if cookiecutter.interface == "wsgi"
-capacity = Gauge(
-    "django_http_threads", "Threads that answer.", multiprocess_mode="livesum"
-)
+capacity = Total("django_http_threads", "Threads that answer.")
 # %else
-capacity = Gauge(
-    "django_http_workers", "Processes that answer.", multiprocess_mode="livesum"
-)
-# %endif
-# %if cookiecutter.database == "postgresql"
-# By what the pool calls it.
-# https://www.psycopg.org/psycopg3/docs/advanced/pool.html#pool-stats
-pool_counters = {
-    "requests_num": Counter(
-        "django_db_pool_requests", "Connections asked of the pool.", ["database"]
-    ),
-    "requests_queued": Counter(
-        "django_db_pool_waits", "Times that none was free at once.", ["database"]
-    ),
-    "requests_errors": Counter(
-        "django_db_pool_errors", "Times that none came free in time.", ["database"]
-    ),
-}
-
+capacity = Total("django_http_workers", "Processes that answer.")
 # %endif
 # %if cookiecutter.task_queue == "celery"
 tasks = Counter("django_tasks", "Tasks that ended.", ["task", "state"])
 runtimes = Histogram("django_task_duration_seconds", "Tasks that succeed.", ["task"])
 # %endif
-queries = Counter("django_db_queries", "Queries sent.", ["database"])
+# %if cookiecutter.database == "postgresql"
+# https://www.psycopg.org/psycopg3/docs/advanced/pool.html#pool-stats
+pool_requests = Counter("django_db_pool_requests", "Asked of the pool.", ["database"])
+pool_waits = Counter("django_db_pool_waits", "None was free at once.", ["database"])
+pool_errors = Counter("django_db_pool_errors", "None came in time.", ["database"])
+# %endif
+queries = Summary("django_db_query_seconds", "Queries and their time.", ["database"])
 query_errors = Counter("django_db_query_errors", "Queries that failed.", ["database"])
-query_seconds = Counter("django_db_query_seconds", "Time of queries.", ["database"])
 connections = Counter("django_db_connections", "Connections taken up.", ["database"])
 
 
@@ -75,22 +54,21 @@ connections = Counter("django_db_connections", "Connections taken up.", ["databa
 @contextmanager
 def metrics_middleware(request: HttpRequest) -> Iterator[Finish]:
     """Count and time a request; the labels hold nothing that a client makes up."""
-    started = perf_counter()
     status = 499  # as in core.logs: the client left before the answer
 
     def finish(response: HttpResponseBase) -> None:
         nonlocal status
         status = response.status_code
 
-    try:
-        with in_progress.track_inprogress():
+    with durations.time() as timer, in_progress.track_inprogress():
+        try:
             yield finish
-    finally:
-        match = request.resolver_match
-        view = match.view_name if match else "none"
-        method = request.method if request.method in METHODS else "other"
-        requests.labels(view, method, status).inc()
-        durations.labels(view, method, status).observe(perf_counter() - started)
+        finally:
+            match = request.resolver_match
+            view = match.view_name if match else "none"
+            method = request.method if request.method in METHODS else "other"
+            requests.labels(view, method, status).inc()
+            timer.labels(view, method, status)
 
 
 # %if cookiecutter.task_queue == "celery"
@@ -111,23 +89,17 @@ def watch_connection(connection: Any, **kwargs: Any) -> None:
     # %if cookiecutter.database == "postgresql"
     if pool := getattr(connection, "pool", None):
         stats = pool.pop_stats()
-        for name, counter in pool_counters.items():
-            counter.labels(alias).inc(stats.get(name, 0))
+        pool_requests.labels(alias).inc(stats.get("requests_num", 0))
+        pool_waits.labels(alias).inc(stats.get("requests_queued", 0))
+        pool_errors.labels(alias).inc(stats.get("requests_errors", 0))
     # %endif
     if count_query not in connection.execute_wrappers:
         # Not last: connection.execute_wrapper() takes the last one away when it ends.
         connection.execute_wrappers.insert(0, count_query)
 
 
-def count_query(
-    execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
-) -> Any:
+def count_query(execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
     """https://docs.djangoproject.com/en/stable/topics/db/instrumentation/"""
     alias = context["connection"].alias
-    started = perf_counter()
-    try:
-        with query_errors.labels(alias).count_exceptions():
-            return execute(sql, params, many, context)
-    finally:
-        queries.labels(alias).inc()
-        query_seconds.labels(alias).inc(perf_counter() - started)
+    with queries.labels(alias).time(), query_errors.labels(alias).count_exceptions():
+        return execute(sql, params, many, context)

@@ -13,7 +13,6 @@ from django.utils import timezone
 from openapi_spec_validator import validate
 from pytest_django.fixtures import Settings
 
-from apps.api.docs import SCHEMA
 from apps.api.models import AccessToken
 from apps.users.models import User
 from config.settings import base
@@ -22,6 +21,7 @@ pytestmark = pytest.mark.django_db
 
 ME = "/api/v1/users/me/"
 SITE = "https://app.shop.test"
+SCHEMA = "api:schema"
 
 
 @pytest.fixture

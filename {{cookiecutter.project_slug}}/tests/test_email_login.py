@@ -10,8 +10,8 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
-from apps.users.lockout import attempted_email
 from apps.users.models import User
+from apps.users.models.emails import attempted_email
 
 pytestmark = pytest.mark.django_db
 

@@ -29,7 +29,7 @@ def test_a_request_is_counted_by_view_method_and_status(client: Client) -> None:
 @pytest.mark.django_db
 def test_queries_and_errors_are_counted() -> None:
     metrics.watch_connection(connection)
-    names = ("db_queries_total", "db_query_errors_total")
+    names = ("db_query_seconds_count", "db_query_errors_total")
     before = [count(name, database="default") for name in names]
     with connection.cursor() as cursor, pytest.raises(DatabaseError):
         cursor.execute("SELECT missing")
@@ -38,8 +38,9 @@ def test_queries_and_errors_are_counted() -> None:
 
 
 def test_alerts_and_dashboard_use_metrics_that_exist() -> None:
-    texts = [path.read_text() for path in DEPLOY.glob("*/*") if "test" not in path.name]
-    used = set(re.findall(r"\bdjango_\w+?(?=_total\b|_bucket\b|\b)", " ".join(texts)))
+    paths = [path for path in DEPLOY.glob("*/*") if "test" not in path.name]
+    text = " ".join(path.read_text() for path in paths)
+    used = set(re.findall(r"\bdjango_\w+?(?=(?:_total|_bucket|_count|_sum)?\b)", text))
     # %if cookiecutter.task_queue == "celery"
     used.remove("django_tasks_waiting")  # a worker asks its broker at each scrape
     # %endif

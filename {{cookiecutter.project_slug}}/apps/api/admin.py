@@ -15,32 +15,25 @@ class AccessTokenAdmin(admin.ModelAdmin):
     """A token never changes hands; only a superuser issues one for somebody else."""
 
     list_display = ("name", "user", "created_at", "expires_at")
-    list_select_related = ("user",)
     autocomplete_fields = ("user",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AccessToken]:
         tokens = super().get_queryset(request)
-        is_super = request.user.is_superuser
-        return tokens if is_super else tokens.filter(user=request.user.pk)
+        user = request.user
+        return tokens if user.is_superuser else tokens.filter(user=user.pk)
 
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: AccessToken | None = None
-    ) -> tuple[str, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ("user",) if obj or not request.user.is_superuser else ()
 
-    def save_model(
-        self, request: Any, obj: AccessToken, form: Any, change: bool
-    ) -> None:
+    def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
         if not change:
-            if not request.user.is_superuser:
-                obj.user_id = request.user.pk
+            # The form of a person who is no superuser names nobody.
+            obj.user_id = obj.user_id or request.user.pk
             obj.renew()
         super().save_model(request, obj, form, change)
 
-    def response_add(
-        self, request: HttpRequest, obj: AccessToken, post_url_continue: Any = None
-    ) -> HttpResponse:
+    def response_add(self, request: HttpRequest, obj: Any, *args: Any) -> HttpResponse:
         """Show the text of the token: in this response alone, and stored nowhere."""
-        context = self.admin_site.each_context(request)
-        context |= {"title": f"Token {obj}", "text": obj.text}
+        context = {"title": f"Token {obj}", "text": obj.text}
+        context |= self.admin_site.each_context(request)
         return render(request, "api/token.html", context)

@@ -3,7 +3,7 @@
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
-from apps.api.models import AccessToken
+from apps.api.models import AccessToken, find_token
 from apps.users.models import User
 
 
@@ -16,7 +16,7 @@ class BearerAuthentication(TokenAuthentication):
     keyword = "Bearer"
 
     def authenticate_credentials(self, key: str) -> tuple[User, AccessToken]:
-        token = AccessToken.objects.find(key)
+        token = find_token(key)
         if token is None:
             raise AuthenticationFailed("Invalid token.")
         return token.user, token

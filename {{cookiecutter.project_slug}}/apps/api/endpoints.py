@@ -5,13 +5,15 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.shortcuts import render
+from django.urls import path, reverse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError
 
 from apps.api import users
-from apps.api.docs import entry_points, render_docs
 from apps.api.security import AnonThrottle, BearerAuth, SessionAuth, UserThrottle
+
+ENTRY_POINTS = {"docs": "api:docs", "schema": "api:schema", "v1/users/me": "api:me"}
 
 api = NinjaAPI(
     title=settings.PROJECT_NAME,
@@ -27,15 +29,18 @@ api.add_router("v1/users/", users.router)
 
 @api.get("", auth=None, include_in_schema=False)
 def index(request: HttpRequest) -> dict[str, str]:
-    return entry_points(request)
+    """Return the addresses of the entry points by their names."""
+    absolute = request.build_absolute_uri
+    return {name: absolute(reverse(view)) for name, view in ENTRY_POINTS.items()}
 
 
 @api.get("docs/", auth=None, include_in_schema=False, url_name="docs")
 def docs(request: HttpRequest) -> HttpResponse:
-    return render_docs(request)
+    """Show the schema with Swagger UI."""
+    return render(request, "api/docs.html", {"viewer": "ninja"})
 
 
-@api.get("openapi.json", auth=None, include_in_schema=False, url_name="openapi-json")
+@api.get("openapi.json", auth=None, include_in_schema=False, url_name="schema")
 def schema(request: HttpRequest) -> dict[str, Any]:
     """Return the schema; the page that Ninja has for it would have no limit."""
     return api.get_openapi_schema()

@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
+from apps.users.models import User
+
 LIFETIME = timedelta(days=90)
 
 
@@ -21,27 +23,10 @@ def hash_token(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class AccessTokenManager(models.Manager["AccessToken"]):
-    def find(self, text: str) -> "AccessToken | None":
-        """Return the token with its user, if it is valid and its user may log in."""
-        now = timezone.now()
-        valid = self.filter(
-            user__is_active=True,
-            expires_at__gt=now,
-            created_at__gt=now - settings.API_TOKEN_MAX_AGE,
-        )
-        token = valid.select_related("user").filter(digest=hash_token(text)).first()
-        if token and token.password_digest == hash_token(token.user.password):
-            return token
-        return None
-
-
 class AccessToken(models.Model):
     """Only a digest is kept: neither the database nor its backup opens a door."""
 
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="access_tokens"
-    )
+    user = models.ForeignKey(User, models.CASCADE, related_name="access_tokens")
     name = models.CharField(max_length=100, help_text="What it is for.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
     # A token ends when its user has another password.
@@ -51,16 +36,13 @@ class AccessToken(models.Model):
 
     text = ""  # of a token that was made just now; stored nowhere
 
-    objects = AccessTokenManager()
-
     def __str__(self) -> str:
         return self.name
 
     def clean(self) -> None:
         latest = (self.created_at or timezone.now()) + settings.API_TOKEN_MAX_AGE
         if self.expires_at and self.expires_at > latest:
-            days = settings.API_TOKEN_MAX_AGE.days
-            message = f"A token ends {days} days after it was made, at the latest."
+            message = f"This token ends on {latest:%Y-%m-%d %H:%M %Z} at the latest."
             raise ValidationError({"expires_at": message})
 
     def renew(self) -> None:
@@ -68,3 +50,16 @@ class AccessToken(models.Model):
         self.text = secrets.token_urlsafe(32)
         self.digest = hash_token(self.text)
         self.password_digest = hash_token(self.user.password)
+
+    def is_valid(self) -> bool:
+        """Tell whether it opens the API: in time, and its user may log in as before."""
+        end = min(self.expires_at, self.created_at + settings.API_TOKEN_MAX_AGE)
+        is_current = self.password_digest == hash_token(self.user.password)
+        return is_current and self.user.is_active and timezone.now() < end
+
+
+def find_token(text: str) -> AccessToken | None:
+    """Return the valid token with this text, and its user with it."""
+    tokens = AccessToken.objects.select_related("user")
+    token = tokens.filter(digest=hash_token(text)).first()
+    return token if token and token.is_valid() else None

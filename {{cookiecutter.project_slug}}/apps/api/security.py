@@ -9,7 +9,7 @@ from ninja.security import HttpBearer
 from ninja.security import SessionAuth as NinjaSessionAuth
 from ninja.throttling import AnonRateThrottle, UserRateThrottle
 
-from apps.api.models import AccessToken
+from apps.api.models import find_token
 from apps.users.models import User
 from core.proxies import UNKNOWN, client_network
 
@@ -24,7 +24,7 @@ class BearerAuth(HttpBearer):
     """``Authorization: Bearer TOKEN`` (RFC 6750)."""
 
     def authenticate(self, request: HttpRequest, token: str) -> User:
-        access = AccessToken.objects.find(token)
+        access = find_token(token)
         if access is None:
             raise AuthenticationError(message="Invalid token.")
         request.user = access.user

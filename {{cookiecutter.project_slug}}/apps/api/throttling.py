@@ -9,17 +9,14 @@ from rest_framework.response import Response
 
 from core.proxies import UNKNOWN, client_network
 
-REFUSALS = errors.AuthenticationFailed, errors.NotAuthenticated, errors.PermissionDenied
-
 
 class AnonThrottle(throttling.AnonRateThrottle):
     """By address; an unknown one is left to the proxy: strangers would share it."""
 
-    def get_ident(self, request: Request) -> str:
-        return client_network(request)
+    get_ident = staticmethod(client_network)
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        is_unknown = self.get_ident(request) == UNKNOWN
+        is_unknown = client_network(request) == UNKNOWN
         return is_unknown or super().allow_request(request, view)
 
 
@@ -37,7 +34,7 @@ def handle_error(error: Exception, context: dict[str, Any]) -> Response | None:
     JSON that is nested too deeply is an error of the client.
     https://www.django-rest-framework.org/api-guide/exceptions/#custom-exception-handling
     """
-    if isinstance(error, REFUSALS):
+    if getattr(error, "status_code", None) in (401, 403):
         try:
             context["view"].check_throttles(context["request"])
         except errors.Throttled as too_many:

@@ -1,15 +1,20 @@
 """The API's URLs. Each version has its own prefix and does not change for clients."""
 
-from django.urls import include, path
+from django.urls import path
+from django.views.decorators.cache import never_cache
 from drf_spectacular.views import SpectacularJSONAPIView
+from rest_framework.permissions import AllowAny
+from rest_framework.routers import APIRootView
 
-from apps.api import views
+from apps.api.views import DocsView, MeView
 
-endpoints = [
-    path("", views.index),
-    path("docs/", views.docs, name="docs"),
+app_name = "api"
+entry_points = {"docs": "docs", "schema": "schema", "v1/users/me": "me"}
+index = APIRootView.as_view(api_root_dict=entry_points, permission_classes=[AllowAny])
+
+urlpatterns = [
+    path("", index),
+    path("docs/", DocsView.as_view(), name="docs"),
     path("schema/", SpectacularJSONAPIView.as_view(), name="schema"),
-    path("v1/users/me/", views.MeView.as_view(), name="me"),
+    path("v1/users/me/", never_cache(MeView.as_view()), name="me"),
 ]
-
-urlpatterns = [path("", include((endpoints, "api")))]

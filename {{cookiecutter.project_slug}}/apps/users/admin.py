@@ -19,34 +19,25 @@ class ProjectUserAdmin(UserAdmin):
 
     # %if cookiecutter.login == "email"
     fieldsets = (
-        (None, {"fields": ("email", "password")}),
-        ("Personal info", {"fields": ("first_name", "last_name")}),
+        (None, {"fields": ("email", "password", "first_name", "last_name")}),
         *UserAdmin.fieldsets[2:],  # type: ignore[index]
     )
+    list_display = ("email", "first_name", "last_name", "is_staff", "last_login")
     search_fields = ("email", "first_name", "last_name")
     ordering = ("email",)
     # %endif
     # %if cookiecutter.login == "email" or cookiecutter.task_queue != "none"
     add_fieldsets = (
         # %if cookiecutter.login == "email"
-        (None, {"fields": ("email",)}),
-        (None, {"fields": ("usable_password", "password1", "password2")}),
+        (None, {"fields": ("email", "usable_password", "password1", "password2")}),
         # %else
         *UserAdmin.add_fieldsets,
         # The e-mail address is asked for at once: the welcome mail goes there.
         (None, {"fields": ("email",)}),
         # %endif
     )
-    # %endif
-    list_display = (
-        # %if cookiecutter.login == "username"
-        *UserAdmin.list_display,  # type: ignore[misc]
-        # %else
-        *UserAdmin.list_display[1:],  # type: ignore[misc]
-        # %endif
-        "last_login",
-    )
 
+    # %endif
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         powers = ("is_staff", "is_superuser", "groups", "user_permissions")
         return () if request.user.is_superuser else powers

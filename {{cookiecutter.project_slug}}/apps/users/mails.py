@@ -14,6 +14,5 @@ def compose_welcome_mail(user: User) -> EmailMessage:
     subject = f"Welcome to {settings.PROJECT_NAME}"
     context = {"project_name": settings.PROJECT_NAME, "user": user}
     body = render_to_string("mail/welcome.txt", context)
-    return EmailMessage(
-        subject, body, to=[user.email], headers={"Message-ID": message_id}
-    )
+    headers = {"Message-ID": message_id}
+    return EmailMessage(subject, body, to=[user.email], headers=headers)

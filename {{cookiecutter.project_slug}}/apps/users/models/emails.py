@@ -5,15 +5,11 @@ are stored and looked up in lower case: a plain unique index holds for every spe
 whatever the collation.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from asgiref.sync import sync_to_async
-from django.contrib.auth.models import BaseUserManager
 from django.core.validators import RegexValidator
 from django.db import models
-
-if TYPE_CHECKING:
-    from apps.users.models import User
+from django.http import HttpRequest
 
 # Some databases take é for e: two people would share a name there. Mail servers want
 # xn-- for a domain anyway.
@@ -30,29 +26,18 @@ class LowercaseEmailField(models.EmailField):
 
     def to_python(self, value: Any) -> Any:
         value = super().to_python(value)
-        return UserManager.normalize_email(value) if isinstance(value, str) else value
+        return normalize_email(value) if isinstance(value, str) else value
 
 
-class UserManager(BaseUserManager["User"]):
-    """Creates users who have an address and no other name."""
+def normalize_email(email: str | None) -> str:
+    return (email or "").strip().lower()
 
-    @classmethod
-    def normalize_email(cls, email: str | None) -> str:
-        return (email or "").strip().lower()
 
-    def create_user(
-        self, email: str, password: str | None = None, **fields: Any
-    ) -> "User":
-        if not email:
-            raise ValueError("The email address must be set")
-        user = self.model(email=self.normalize_email(email), **fields)
-        user.set_password(password)
-        user.save(using=self.db)
-        return user
+def attempted_email(request: HttpRequest, credentials: Any = None) -> str | None:
+    """Return the address under which django-axes counts an attempt to log in, or None.
 
-    def create_superuser(self, email: str, *args: Any, **fields: Any) -> "User":
-        fields |= {"is_staff": True, "is_superuser": True}
-        return self.create_user(email, *args, **fields)
-
-    acreate_user = sync_to_async(create_user)
-    acreate_superuser = sync_to_async(create_superuser)
+    Django's form calls the field username, others call it email; django-axes looks for
+    only one of the two.
+    """
+    given = credentials or request.POST
+    return normalize_email(given.get("username") or given.get("email")) or None

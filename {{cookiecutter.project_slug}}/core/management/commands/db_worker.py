@@ -7,19 +7,19 @@ was killed as running for ever.
 import logging
 from argparse import ArgumentParser
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from threading import Thread
 from time import sleep
 from typing import Any
 
+from django.conf import settings
 from django.db import Error, connection
 from django.tasks import TaskResultStatus
 from django.utils import timezone
 from django_tasks_db.management.commands import db_worker
 from django_tasks_db.models import DBTaskResult
-
-from core.heartbeat import touch_heartbeat
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,12 @@ class Command(db_worker.Command):
 
 
 def show_life(execute: Callable[..., Any], *arguments: Any) -> Any:
-    touch_heartbeat()
+    """Touch a file, whose age is the worker's health; docs/operations.md looks at it.
+
+    Tasks run on where it cannot be written.
+    """
+    with suppress(OSError):
+        settings.HEARTBEAT_FILE.touch()
     return execute(*arguments)
 
 
