@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -17,7 +16,7 @@ class AccessTokenAdmin(admin.ModelAdmin):
     list_display = ("name", "user", "created_at", "expires_at")
     autocomplete_fields = ("user",)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AccessToken]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         tokens = super().get_queryset(request)
         user = request.user
         return tokens if user.is_superuser else tokens.filter(user=user.pk)

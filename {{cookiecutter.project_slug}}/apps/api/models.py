@@ -11,11 +11,9 @@ from django.utils import timezone
 
 from apps.users.models import User
 
-LIFETIME = timedelta(days=90)
-
 
 def default_expiry() -> datetime:
-    return timezone.now() + min(LIFETIME, settings.API_TOKEN_MAX_AGE)
+    return timezone.now() + min(timedelta(days=90), settings.API_TOKEN_MAX_AGE)
 
 
 def hash_token(text: str) -> str:

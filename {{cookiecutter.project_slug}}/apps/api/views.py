@@ -4,7 +4,6 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.generics import RetrieveUpdateAPIView
 from rest_framework.permissions import AllowAny
@@ -30,16 +29,8 @@ class MeSerializer(serializers.ModelSerializer[User]):
 
     class Meta:
         model = User
-        fields = (
-            # %if cookiecutter.login == "username"
-            "username",
-            # %endif
-            "email",
-            "first_name",
-            "last_name",
-            "date_joined",
-        )
         read_only_fields = (User.USERNAME_FIELD, User.EMAIL_FIELD, "date_joined")
+        fields = (*read_only_fields, "first_name", "last_name")
 
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
         """Save what was sent: the rest may have changed since it was read."""
@@ -49,7 +40,6 @@ class MeSerializer(serializers.ModelSerializer[User]):
         return instance
 
 
-@extend_schema(tags=["users"])
 class MeView(RetrieveUpdateAPIView[User]):
     """The person who asks."""
 

@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apps.users.models import User
@@ -42,7 +41,7 @@ class ProjectUserAdmin(UserAdmin):
         powers = ("is_staff", "is_superuser", "groups", "user_permissions")
         return () if request.user.is_superuser else powers
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+    def get_queryset(self, request: HttpRequest) -> Any:
         """Hide those with powers: who sets their password has their powers."""
         users = super().get_queryset(request)
         is_super = request.user.is_superuser

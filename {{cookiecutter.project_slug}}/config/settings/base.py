@@ -266,6 +266,8 @@ SPECTACULAR_SETTINGS = {
     "VERSION": PROJECT_VERSION,
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    # What follows it names the group of an operation.
+    "SCHEMA_PATH_PREFIX": r"/api/v\d+",
 }
 
 # %endif
