@@ -59,11 +59,14 @@ class Answer:
 def test_hostile_inputs_are_refused(project, env, start, report, tmp_path):
     issued = project.manage("shell", "--no-imports", "-c", ISSUE_TOKEN, env=env)
     instance = start(project, env)
+    token = issued.stdout.strip()
+    # With a token that lets nobody in, JSON would be refused unread.
+    assert instance.get(ME, Authorization=f"Bearer {token}").status == 200
     with (
         Caddy(tmp_path / "caddy", project.path, instance.port) as caddy,
         Nginx(tmp_path / "nginx", project.path, instance.port) as nginx,
     ):
-        inputs = [*hostile_inputs(issued.stdout.strip())]
+        inputs = [*hostile_inputs(token)]
         report(drill(instance, [caddy, nginx], inputs))
 
 
