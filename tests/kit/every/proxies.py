@@ -41,6 +41,22 @@ def test_a_trusted_proxy_names_the_client(client, peer, forwarded_for, address):
 
 
 @pytest.mark.parametrize(
+    ("peer", "is_ours"),
+    [
+        *[(peer, True) for peer in ("127.0.0.1", "10.9.9.9", "172.31.0.1", "::1")],
+        *[(peer, True) for peer in ("192.168.0.1", "169.254.1.1", "100.127.0.1")],
+        *[(peer, True) for peer in ("fd00::1", "fe80::1", "")],
+        *[(peer, False) for peer in (STRANGER, "172.32.0.1", "100.128.0.1")],
+    ],
+)
+def test_proxies_of_private_networks_are_trusted_by_default(
+    load_production, settings, peer, is_ours
+):
+    settings.FORWARDED_ALLOW_IPS = load_production().FORWARDED_ALLOW_IPS
+    assert is_trusted(peer) == is_ours
+
+
+@pytest.mark.parametrize(
     ("proxies", "address"),
     [(0, PROXY), (1, "198.51.100.7"), (2, "192.0.2.1"), (3, PROXY)],
 )
