@@ -1,8 +1,21 @@
 """core/sentry.py: nothing that identifies a person is sent."""
 
 import pytest
+import sentry_sdk
 from core.logs import request_id
-from core.sentry import clean, scrub
+from core.sentry import clean, scrub, start_sentry
+
+
+@pytest.mark.parametrize(("rate", "is_recorded"), [(0.0, False), (1.0, True)])
+def test_a_header_of_a_client_does_not_decide_what_is_recorded(rate, is_recorded):
+    start_sentry("http://key@127.0.0.1:9/1", "tests", "", rate)
+    header = f"{'a' * 32}-{'b' * 16}-{int(not is_recorded)}"
+    try:
+        trace = sentry_sdk.continue_trace({"sentry-trace": header})
+        assert sentry_sdk.start_transaction(trace).sampled == is_recorded
+    finally:
+        sentry_sdk.get_client().close(timeout=0)
+        sentry_sdk.get_global_scope().set_client(None)
 
 
 def test_an_event_says_nothing_about_the_person():
