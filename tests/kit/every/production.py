@@ -41,6 +41,11 @@ def problems(load_production, **changed):
     return [line.split()[1] for line in lines if line.startswith("  - ")]
 
 
+def test_a_session_ends_within_a_day(load_production):
+    settings = load_production()
+    assert settings.SESSION_COOKIE_AGE <= 24 * 60 * 60
+
+
 def test_https_can_be_raised_step_by_step(load_production):
     names = ("SECONDS", "PRELOAD")
     values = ("31536000", "false")

@@ -1,4 +1,6 @@
-"""config/server.py: the number of cores for the server."""
+"""config/server.py: the number of cores for the server, and its timeouts."""
+
+import runpy
 
 import pytest
 from config import server
@@ -30,3 +32,11 @@ def test_an_unlimited_machine_has_all_of_its_cores():
 def test_a_container_has_the_share_of_its_control_group(tmp_path, limit, cores):
     (tmp_path / "cpu.max").write_text(f"{limit}\n")
     assert server.count_cores() == cores
+
+
+def test_a_balancer_that_keeps_connections_longer_can_be_outlasted(monkeypatch):
+    """Google's keeps them for 600 s."""
+    monkeypatch.setenv("KEEPALIVE", "620")
+    read = runpy.run_path(server.__file__)["KEEPALIVE"]
+    monkeypatch.setattr(server, "KEEPALIVE", read)
+    assert runpy.run_path("gunicorn.conf.py")["keepalive"] == 620
