@@ -210,6 +210,11 @@ def test_serves_in_production_mode_and_logs_json(project, env, static_files, tmp
         assert "unsafe" not in policy
         assert login.headers["Set-Cookie"].startswith("__Host-csrftoken=")
 
+        # No header changes the path, and the list of static files is not public.
+        forged = server.get("/admin/", SCRIPT_NAME="/evil", PATH_INFO="/evil")
+        assert forged.headers["Location"].startswith("/admin/login/")
+        assert server.get("/static/staticfiles.json").status == 404
+
         redirect = server.get("/?token=s3cret", **http)
         assert redirect.headers["Location"].startswith("https://shop.test/")
         headers = {"X-Request-ID": "from-the-proxy"}
