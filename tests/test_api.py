@@ -6,6 +6,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
 
 import pytest
@@ -122,6 +123,16 @@ def test_schema_is_valid(api, project):
     assert schema["openapi"].startswith("3.1")
     info = schema["info"]
     assert (info["title"], info["version"]) == ("My Project", "0.1.0")
+
+
+@every_api
+def test_schema_is_made_for_many_at_the_same_moment(project, env, tmp_path):
+    def read(number: int) -> int:
+        client = {"X-Forwarded-For": f"198.51.100.{number}"}
+        return ask(server, "GET", SCHEMAS[project.answers["api"]], **client).status
+
+    with serve(project, env, tmp_path) as server, ThreadPoolExecutor(8) as pool:
+        assert [*pool.map(read, range(64))] == [200] * 64
 
 
 @every_api

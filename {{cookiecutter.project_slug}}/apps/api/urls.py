@@ -2,11 +2,10 @@
 
 from django.urls import path
 from django.views.decorators.cache import never_cache
-from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import APIRootView
 
-from apps.api.views import DocsView, MeView
+from apps.api.views import DocsView, MeView, schema
 
 app_name = "api"
 entry_points = {"docs": "docs", "schema": "schema", "v1/users/me": "me"}
@@ -15,6 +14,6 @@ index = APIRootView.as_view(api_root_dict=entry_points, permission_classes=[Allo
 urlpatterns = [
     path("", index),
     path("docs/", DocsView.as_view(), name="docs"),
-    path("schema/", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("schema/", schema, name="schema"),
     path("v1/users/me/", never_cache(MeView.as_view()), name="me"),
 ]

@@ -1,9 +1,11 @@
 """The API's operations."""
 
+from threading import Lock
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework import serializers
 from rest_framework.generics import RetrieveUpdateAPIView
 from rest_framework.permissions import AllowAny
@@ -11,6 +13,18 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from apps.users.models import User
+
+make_schema, making_schema = SpectacularJSONAPIView.as_view(), Lock()
+
+
+def schema(request: HttpRequest) -> HttpResponse:
+    """Serve the schema, made by one thread at a time: others would break it.
+
+    https://github.com/tfranzel/drf-spectacular/issues/1123
+    """
+    with making_schema:
+        response: HttpResponse = make_schema(request)
+    return response
 
 
 class DocsView(APIView):
