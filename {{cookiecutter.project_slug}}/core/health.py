@@ -94,9 +94,10 @@ def health_middleware(get_response: Callable[[HttpRequest], Any]) -> Any:
     async def serve_async(request: HttpRequest) -> HttpResponseBase:
         begun = begin_all(request)
         for run, seconds in begun:
+            ended = asyncio.shield(asyncio.wrap_future(run))
             # What the check raises is looked at below.
             with suppress(Exception):
-                await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(run)), seconds)
+                await asyncio.wait_for(ended, seconds)
         return answer(request, begun) or await get_response(request)
 
     return serve_async if iscoroutinefunction(get_response) else serve
