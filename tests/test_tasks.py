@@ -70,7 +70,7 @@ def test_a_request_enqueues_and_the_worker_delivers_under_its_id(queue, tmp_path
     lines = json_lines(worker)
     told = [line for line in lines if line.get("request_id") == "from-the-proxy"]
     of_task = [line["message"] for line in told if line["logger"] == "apps.users.tasks"]
-    assert of_task == [f"welcome mail sent to user {queue.newest()}"]
+    assert of_task == [f"sent a welcome mail to user {queue.newest()}"]
     assert {line["logger"] for line in told} >= {"apps.users.tasks", queue.logger}
     assert not [line for line in lines if line["level"] in ("ERROR", "CRITICAL")]
     assert not [line for line in lines if "exc_info" in line]
@@ -103,7 +103,7 @@ def test_a_worker_that_is_told_to_stop_ends_its_task_first(queue):
         queue.smtp.release()
         assert worker.wait(15) == 0
     assert [message["To"] for message in queue.smtp.messages] == [queue.address("slow")]
-    assert "welcome mail sent" in worker.log
+    assert "sent a welcome mail" in worker.log
     json_lines(worker)
     with queue.worker():
         wait_until(lambda: len(queue.smtp.messages) == 2, 30, "what was left")

@@ -22,7 +22,7 @@ from apps.users.tasks import send_welcome_mail
 send_welcome_mail.{method}(0)
 send_welcome_mail.{method}("no number")
 """
-DONE = "no welcome mail for user 0"
+DONE = "sent no welcome mail to user 0"
 
 
 @both_interfaces

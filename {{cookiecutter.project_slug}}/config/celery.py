@@ -6,7 +6,6 @@ https://docs.celeryq.dev/en/stable/userguide/configuration.html
 import logging
 import os
 import ssl
-from contextlib import suppress
 from typing import Any
 
 from celery import Celery, beat, signals
@@ -31,11 +30,9 @@ LONGEST_WAIT_S = 20 * 60
 def touch_heartbeat(**kwargs: Any) -> None:
     """Touch a file, whose age is the health of a worker or of beat.
 
-    docs/operations.md has the commands that look at it. Tasks run on where the file
-    cannot be written.
+    docs/operations.md has the commands that look at it.
     """
-    with suppress(OSError):
-        settings.HEARTBEAT_FILE.touch()
+    settings.HEARTBEAT_FILE.touch()
 
 
 class Task(DjangoTask):

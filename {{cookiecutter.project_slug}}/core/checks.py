@@ -62,9 +62,8 @@ def is_far(address: str) -> bool:
 
 
 def is_writable(folder: Path) -> bool:
-    while not folder.exists():
-        folder = folder.parent
-    return folder.is_dir() and os.access(folder, os.W_OK)
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK)
 
 
 @checks.register(deploy=True)

@@ -7,8 +7,6 @@ from django.core.mail import mail_admins
 
 from core.logs import request_id, safe_message, safe_traceback
 
-PAUSE_S = 60
-
 logger = logging.getLogger(__name__)
 
 
@@ -23,7 +21,7 @@ class AdminMailHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.created < self.next_mail:
             return
-        self.next_mail = record.created + PAUSE_S
+        self.next_mail = record.created + 60
         text = safe_message(record)
         body = f"{text}\n\nrequest_id: {request_id.get()}\n\n{safe_traceback(record)}"
         subject = f"{record.levelname}: {text.splitlines()[0][:200]}"

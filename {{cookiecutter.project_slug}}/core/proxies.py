@@ -14,7 +14,6 @@ from core.logs import OncePerMinute
 from core.middleware import before
 
 FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_")
-IPV6_PREFIX = 64  # the network of one household or one server
 UNKNOWN = "::"  # stands for clients whose address cannot be read
 
 logger = logging.getLogger(__name__)
@@ -80,6 +79,6 @@ def client_network(request: HttpRequest) -> str:
     """Return the client's address, for IPv6 its /64 network, which has one owner."""
     address = read_address(request.META.get("REMOTE_ADDR", ""))
     if isinstance(address, IPv6Address):
-        network = ip_network((address, IPV6_PREFIX), strict=False)
+        network = ip_network((address, 64), strict=False)
         return str(network.network_address)
     return str(address or UNKNOWN)

@@ -42,9 +42,7 @@ def start_sentry(dsn: str, environment: str, release: str, sample_rate: float) -
         # No others: the integration of a cache would send the keys of sessions.
         auto_enabling_integrations=False,
         integrations=[
-            DjangoIntegration(
-                middleware_spans=False, signals_spans=False, cache_spans=False
-            ),
+            DjangoIntegration(signals_spans=False),
             # The stock callback prints plain text at the end.
             AtexitIntegration(callback=lambda pending, timeout: None),
         ],

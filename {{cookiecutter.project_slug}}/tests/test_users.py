@@ -48,7 +48,7 @@ def test_staff_who_are_no_superusers_give_nobody_powers(
     group = Group.objects.create(name="Powers")
     form = {"username": "eve", "email": "eve@shop.test", "is_active": "on"}
     form |= {"date_joined_0": "2026-01-01", "date_joined_1": "12:00"}
-    form |= {"is_staff": "on", "is_superuser": "on", "groups": group.pk}
+    form |= {"is_staff": "on", "is_superuser": "on", "groups": str(group.pk)}
     assert client.post(change, form).status_code == 302
     eve.refresh_from_db()
     assert (eve.is_staff, eve.is_superuser, eve.groups.count()) == (False, False, 0)

@@ -3,7 +3,7 @@
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 
-from apps.api.models import AccessToken, find_token
+from apps.api.models import AccessToken, hash_token
 from apps.users.models import User
 
 
@@ -16,7 +16,8 @@ class BearerAuthentication(TokenAuthentication):
     keyword = "Bearer"
 
     def authenticate_credentials(self, key: str) -> tuple[User, AccessToken]:
-        token = find_token(key)
-        if token is None:
+        tokens = AccessToken.objects.select_related("user")
+        token = tokens.filter(digest=hash_token(key)).first()
+        if token is None or not token.is_valid():
             raise AuthenticationFailed("Invalid token.")
         return token.user, token

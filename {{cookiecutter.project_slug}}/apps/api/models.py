@@ -54,10 +54,3 @@ class AccessToken(models.Model):
         end = min(self.expires_at, self.created_at + settings.API_TOKEN_MAX_AGE)
         is_current = self.password_digest == hash_token(self.user.password)
         return is_current and self.user.is_active and timezone.now() < end
-
-
-def find_token(text: str) -> AccessToken | None:
-    """Return the valid token with this text, and its user with it."""
-    tokens = AccessToken.objects.select_related("user")
-    token = tokens.filter(digest=hash_token(text)).first()
-    return token if token and token.is_valid() else None

@@ -9,7 +9,7 @@ from ninja.security import HttpBearer
 from ninja.security import SessionAuth as NinjaSessionAuth
 from ninja.throttling import AnonRateThrottle, UserRateThrottle
 
-from apps.api.models import find_token
+from apps.api.models import AccessToken, hash_token
 from apps.users.models import User
 from core.proxies import UNKNOWN, client_network
 
@@ -24,8 +24,9 @@ class BearerAuth(HttpBearer):
     """``Authorization: Bearer TOKEN`` (RFC 6750)."""
 
     def authenticate(self, request: HttpRequest, token: str) -> User:
-        access = find_token(token)
-        if access is None:
+        tokens = AccessToken.objects.select_related("user")
+        access = tokens.filter(digest=hash_token(token)).first()
+        if access is None or not access.is_valid():
             raise AuthenticationError(message="Invalid token.")
         request.user = access.user
         return access.user

@@ -23,9 +23,8 @@ class AnonThrottle(throttling.AnonRateThrottle):
 class UserThrottle(throttling.UserRateThrottle):
     """By user."""
 
-    def allow_request(self, request: Request, view: Any) -> bool:
-        is_user = request.user.is_authenticated
-        return not is_user or super().allow_request(request, view)
+    def get_cache_key(self, request: Request, view: Any) -> Any:
+        return super().get_cache_key(request, view) if request.user.pk else None
 
 
 def handle_error(error: Exception, context: dict[str, Any]) -> Response | None:

@@ -8,12 +8,9 @@ from django.middleware.csp import get_nonce
 from django.shortcuts import render
 from django.template import loader
 from django.utils import timezone
-from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from core.logs import request_id
-
-SECURITY_TXT_LIFETIME = timedelta(days=180)
 
 
 @require_safe
@@ -27,10 +24,9 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@cache_control(public=True, max_age=86_400)
 def security_txt(request: HttpRequest) -> HttpResponse:
     """Name the contact for reports of vulnerabilities (RFC 9116)."""
-    expires = timezone.now() + SECURITY_TXT_LIFETIME
+    expires = timezone.now() + timedelta(days=180)
     context = {
         "contact": settings.SECURITY_CONTACT,
         "expires": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -24,9 +24,7 @@ logger = logging.getLogger(__name__)
 @task
 # %endif
 def send_welcome_mail(user_pk: int) -> None:
-    user = User.objects.filter(pk=user_pk).first()
-    if user is None or not user.email:
-        logger.info("no welcome mail for user %s", user_pk)
-        return
-    compose_welcome_mail(user).send()
-    logger.info("welcome mail sent to user %s", user_pk)
+    user = User.objects.filter(pk=user_pk).exclude(email="").first()
+    if user:
+        compose_welcome_mail(user).send()
+    logger.info("sent %s welcome mail to user %s", "a" if user else "no", user_pk)

@@ -28,7 +28,6 @@ RELEASE = "SELECT RELEASE_LOCK(SHA1(CONCAT('migrate ', DATABASE())))"
 # %if cookiecutter.database == "postgresql"
 POOLED = "PgBouncer strands the lock: use the server's URL, without DATABASE_PGBOUNCER"
 # %endif
-PAUSE_S = 0.5
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ def lock(connection: Any) -> Iterator[None]:
     if not ask(connection, TAKE):
         logger.warning("another process migrates this database; waiting for it to end")
         while not ask(connection, TAKE):
-            sleep(PAUSE_S)
+            sleep(0.5)
     try:
         yield
     finally:
