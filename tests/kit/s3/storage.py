@@ -1,5 +1,7 @@
 """Uploads in S3: the source for pages, the credentials and the names."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.core.files.storage.handler import StorageHandler
 
@@ -47,6 +49,13 @@ def test_without_keys_the_role_of_the_machine_is_used(load_production):
 def test_invalid_values_are_refused(load_production, variable, value):
     with pytest.raises(SystemExit, match=f"- {variable} "):
         load_production(**{variable: value})
+
+
+def test_a_thread_makes_no_connection_of_its_own(load_production):
+    storage = StorageHandler(load_production(**KEYS).STORAGES)["default"]
+    with ThreadPoolExecutor(1) as pool:
+        elsewhere = pool.submit(lambda: storage.connection).result()
+    assert elsewhere is storage.connection
 
 
 def test_a_store_that_does_not_answer_is_given_up(load_production):
