@@ -9,7 +9,12 @@ from tests.bakery import TEMPLATE, Project, describe
 
 KIT = TEMPLATE / "tests" / "kit"
 ROWS = [
-    {"interface": "wsgi", "database": "postgresql", "media_storage": "s3"},
+    {
+        "interface": "wsgi",
+        "database": "postgresql",
+        "media_storage": "s3",
+        "task_queue": "celery",
+    },
     {"interface": "asgi", "database": "mysql", "media_storage": "azure"},
 ]
 PROJECTS = [

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.core.checks import run_checks
 from django.core.files.storage.handler import StorageHandler
 
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
@@ -49,6 +50,17 @@ def test_without_keys_the_role_of_the_machine_is_used(load_production):
 def test_invalid_values_are_refused(load_production, variable, value):
     with pytest.raises(SystemExit, match=f"- {variable} "):
         load_production(**{variable: value})
+
+
+def test_a_far_store_is_asked_by_https(settings):
+    for address, is_told in [
+        ("http://store.shop.test", True),
+        ("https://store.shop.test", False),
+        ("http://minio:9000", False),
+    ]:
+        settings.S3_ENDPOINT = address
+        found = {message.id for message in run_checks(include_deployment_checks=True)}
+        assert ("core.W005" in found) == is_told
 
 
 def test_a_thread_makes_no_connection_of_its_own(load_production):
