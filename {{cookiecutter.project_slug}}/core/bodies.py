@@ -1,7 +1,6 @@
 """Refuse a request body that is too large, if possible before anything reads it."""
 
 from collections.abc import Callable
-from http import HTTPStatus
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -22,8 +21,7 @@ def body_middleware(request: HttpRequest) -> HttpResponse | None:
     if length.isdecimal() and int(length) > limit:
         return too_large(limit)
     if "HTTP_TRANSFER_ENCODING" in meta and not length:
-        text = "The request needs a Content-Length.\n"
-        return refuse(HTTPStatus.LENGTH_REQUIRED, text)
+        return refuse(411, "The request needs a Content-Length.\n")
     return None
 
 
@@ -42,8 +40,7 @@ def bad_request(
 
 
 def too_large(limit: int) -> HttpResponse:
-    text = f"The request is larger than {limit} bytes.\n"
-    return refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
+    return refuse(413, f"The request is larger than {limit} bytes.\n")
 
 
 def refuse(status: int, text: str) -> HttpResponse:

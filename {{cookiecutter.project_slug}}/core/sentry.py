@@ -24,9 +24,8 @@ def start_sentry(dsn: str, environment: str, release: str, sample_rate: float) -
     from sentry_sdk.integrations.stdlib import StdlibIntegration
     from sentry_sdk.scrubber import EventScrubber
 
-    # A refused request is no error of ours, and the access line explains none.
+    # A refused request is no error of ours.
     ignore_logger("django.security.*")
-    ignore_logger("access")
 
     def sample(context: dict[str, Any]) -> float:
         """Return the rate: the sentry-trace header of a client changes nothing."""
