@@ -100,6 +100,27 @@ def test_cannot_write_where_its_code_is(image, container):
     assert docker("run", "--rm", "--network=none", image.name, *writable).stdout == ""
 
 
+def test_gives_the_memory_of_hashed_passwords_back(container):
+    """12 threads hash in five rounds: 19 MiB each, which they do not keep."""
+    script = """
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from apps.users.hashers import Argon2PasswordHasher as Hasher
+
+def pages():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+Hasher().encode("p", "a-salt-of-16-bytes")
+before = pages()
+for _ in range(5):
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(Hasher().encode, ["p"] * 12, ["a-salt-of-16-bytes"] * 12))
+print((pages() - before) * 4096)
+"""
+    grown = int(container.execute("python", "-c", script).stdout)
+    assert grown < 40 * 1024 * 1024
+
+
 def test_migrates_production(image, services):
     env = production_environment(DEFAULTS, services)
     command = ("python", "manage.py", "migrate", "--no-input")

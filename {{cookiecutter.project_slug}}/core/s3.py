@@ -30,9 +30,7 @@ class S3Storage(s3.S3Storage):
     def connection(self) -> Any:
         """Share a connection: one for each thread took 2 s and 4 MB of an upload.
 
-        Under ASGI each request has its own thread. The library uses the client of the
-        connection, which threads may share.
-        https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html
+        The library uses the client of the connection, which threads may share.
         """
         return super().connection
 
