@@ -179,7 +179,7 @@ TRACES = {
     ("login", "username"): r"by username",
     ("login", "email"): r"LowercaseEmail|attempted_email|AXES_USERNAME_CALLABLE",
     ("deployment", "caddy"): r"caddy",
-    ("deployment", "nginx"): r"nginx|certbot",
+    ("deployment", "nginx"): r"nginx(?!'s status)|certbot",
     ("ci", "github"): r"(?<!\w)\.github\b|GITHUB_|GitHub Actions|dependabot",
     ("ci", "gitlab"): r"gitlab|renovate",
     ("license", "MIT"): r"\bMIT\b|Permission is hereby granted",
@@ -206,7 +206,7 @@ NO_COMMENTS = re.compile(r"\.(json|ico)$|^LICENSE$|^\.python-version$")
 PURPOSES = {
     ".py": r'^(?:"""|# )(.+)',
     ".md": r"^(# .+)",
-    ".html": r"^\{# (.+) #\}",
+    ".html": r"^(?:\{#|<!--) (.+) (?:#\}|-->)",
     ".svg": r"<!-- (.+) -->",
     ".css": r"^/\* (.+)",
     ".js": r"^/\* (.+)",

@@ -144,6 +144,10 @@ class Host:
         self._engine.wait(10)
         self.stop_engine()
 
+    def kill_process(self, pid: int) -> None:
+        """Send SIGKILL to a process of a container, as the kernel does."""
+        os.kill(pid, signal.SIGKILL)
+
     def _answers(self) -> bool:
         with suppress(RuntimeError):
             return bool(self.docker("version"))

@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,14 +15,16 @@ from tests.services.proxy import ANY_CERTIFICATE
 class Connection(http.client.HTTPSConnection):
     """To the server's address, under the name of the site."""
 
-    def __init__(self, host: Host, timeout: float = 10) -> None:
-        super().__init__(SITE, timeout=timeout, context=ANY_CERTIFICATE)
-        self._address = host.address
+    def __init__(
+        self, host: Host, context: ssl.SSLContext = ANY_CERTIFICATE, timeout: float = 10
+    ) -> None:
+        super().__init__(SITE, timeout=timeout)
+        self._address, self._tls = host.address, context
 
     def connect(self) -> None:
         plain = socket.create_connection((self._address, 443), self.timeout)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.sock = ANY_CERTIFICATE.wrap_socket(plain, server_hostname=SITE)
+        self.sock = self._tls.wrap_socket(plain, server_hostname=SITE)
 
 
 def fetch(host: Host, path: str = "/", method: str = "GET", **options):
@@ -69,7 +72,7 @@ def traffic(
         {"path": form, "clients": 1, "body": b"x" * 2000, "keeps_connections": False},
     ]
     with ExitStack() as stack:
-        loads = [Load(port=443, connect=connect, pause=0.02, **kind) for kind in kinds]
+        loads = [Load(port=443, connect=connect, pause=0.05, **kind) for kind in kinds]
         for load in loads:
             stack.enter_context(load)
         yield Traffic(loads)
