@@ -45,9 +45,7 @@ def test_a_release_and_a_rollback_lose_no_request(site, report, least):
     assert missing.status == 404
     assert "immutable" not in str(missing.headers["Cache-Control"])
     assert site.releases()[-1].endswith(f" rollback {release} ok")
-    report(
-        f"{load.told()}, {released} until the release was done, the rest in two rollbacks"
-    )
+    report(f"{load.told()}, {released} in the release, the rest in two rollbacks")
 
 
 def test_a_release_replaces_the_workers_and_loses_no_task(site, report):
