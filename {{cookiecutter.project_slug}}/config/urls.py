@@ -30,16 +30,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
 
 if settings.DEBUG:
     from debug_toolbar.toolbar import debug_toolbar_urls
-    # %if cookiecutter.media_storage != "none"
     from django.conf.urls.static import static
-    # %endif
 
     from apps.pages.views import error_page
 
     # The error pages, as production shows them: /_errors/404/
     urlpatterns += [path("_errors/<int:status>/", error_page)]
     urlpatterns += [path("__reload__/", include("django_browser_reload.urls"))]
-    # %if cookiecutter.media_storage != "none"
     urlpatterns += static(settings.MEDIA_URL, document_root=settings.MEDIA_ROOT)
-    # %endif
     urlpatterns += debug_toolbar_urls()

@@ -134,32 +134,25 @@ LANGUAGE_CODE = "en"
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "{{ cookiecutter.time_zone }}"
 
-# %if cookiecutter.media_storage == "none"
-# Static files
-
-# %else
 # Static files and uploads
 
-# %endif
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-# %if cookiecutter.media_storage == "none"
-STORAGES: dict[str, dict[str, Any]] = {
-    # It refuses every file: name another one before a model has a FileField.
-    "default": {"BACKEND": "django.core.files.storage.Storage"},
-# %else
 MEDIA_URL = "/media/"
 MEDIA_ROOT = BASE_DIR / "data" / "media"
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-# %endif
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage",
         # The list of all files is no public file.
         "OPTIONS": {"manifest_storage": FileSystemStorage(BASE_DIR)},
     },
 }
+# %if cookiecutter.media_storage == "none"
+# It refuses every file: name another one before a model has a FileField.
+STORAGES["default"] = {"BACKEND": "django.core.files.storage.Storage"}
+# %endif
 # Only hashed copies are served: the originals need not be compressed.
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 # Nobody but a debugger fetches source maps, which are large.
