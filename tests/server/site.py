@@ -28,6 +28,19 @@ https://{address}:14000 {{
 }}
 """
 GIT = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@shop.test")
+# A task that takes a moment, and leaves a user.
+TASK = """
+
+@{decorator}
+def drill(name: str) -> None:
+    import time
+
+    from apps.users.models import User
+
+    time.sleep(0.5)
+    User.objects.get_or_create(username=name)
+"""
+DECORATORS = {"celery": "shared_task", "database": "task"}
 # A migration that says only this.
 MIGRATION = """from django.db import migrations
 
@@ -51,6 +64,8 @@ class Site:
             urls.write('\nurlpatterns.append(path("drill/", include("apps.drill")))\n')
         with (self.path / "deploy" / "production.env").open("a") as settings:
             settings.write("WEB_CONCURRENCY=2\nREADY_TIMEOUT=240\n")
+        if decorator := DECORATORS.get(self.project.answers["task_queue"]):
+            self.append("apps/users/tasks.py", TASK.format(decorator=decorator))
         self.project.sync()
         self.env = clean_environment() | host.environment
         self.commit("Start")

@@ -99,6 +99,16 @@ def test_containers_have_no_rights_and_a_limit(site):
         assert rest == f"{rights} unless-stopped local", line
 
 
+def test_every_command_of_the_guide_is_in_a_test(site):
+    guide = (site.path / "docs" / "deploy.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    verbs = {re.search(r"just (?:env=\w+ )?([\w-]+)", line) for line in lines}
+    named = {verb[1] for verb in verbs if verb}
+    tested = "secrets deploy manage status releases rollback shell maintenance".split()
+    assert named == {*tested, "server-setup"}
+
+
 def test_commands_of_the_guide_look_inside(site):
     assert "no issues" in site.just("manage", "check", env="production").stdout
     assert "app-blue-1" in site.just("status").stdout

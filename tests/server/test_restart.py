@@ -1,5 +1,6 @@
 """Restart: the engine, and the main process of each container, end and come back."""
 
+import re
 import time
 
 import pytest
@@ -47,3 +48,24 @@ def test_everything_comes_back_after_the_engine_was_killed(site, report):
     site.wait_for_health()
     wait_until(lambda: fetch(site.host).status == 200, 30, "the page")
     report(f"engine killed: all healthy {time.monotonic() - began:.0f} s later")
+
+
+@pytest.mark.long
+def test_staging_is_a_project_of_its_own(site):
+    production = f"{site.path.name}-proxy-1"
+    (site.path / "deploy" / "staging.env").write_bytes(
+        (site.path / "deploy" / "production.env").read_bytes()
+    )
+    options = {"env": "staging", "CADDY_GLOBAL_OPTIONS": "local_certs"}
+    options["COMPOSE_PROFILES"] = "database,cache,broker"
+    site.just("secrets", **options)
+    site.host.docker("stop", production)
+    try:
+        site.just("deploy", **options)
+        assert site.containers("_staging-app-blue-")
+        answered = site.answer_of_port_80("/")
+        assert answered.status in (301, 308)
+        assert re.match(r".* deploy \w+ ok", site.just("releases", **options).stdout)
+    finally:
+        site.host.docker("rm", "--force", *site.containers("_staging-"))
+        site.host.docker("start", production)
