@@ -28,7 +28,7 @@ test-fast: .venv/ready ## Run the tests that need no server and no environment
 
 drill: .venv/ready ## Run the drills and print the table of promises
 	@scripts/servers
-	@.venv/bin/pytest --numprocesses 2 tests/drill
+	@.venv/bin/pytest --numprocesses 2 tests/drill tests/server
 
 bench: .venv/ready ## Compare with bare Django and write the results to bench/
 	@scripts/servers

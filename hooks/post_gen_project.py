@@ -9,8 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# The files of each answer. A listed path stays if one of its answers was given; a path
-# that is not listed always stays.
+# A path stays if one of its answers was given. One that is not listed always stays.
 TABLE = """
 interface=wsgi            config/wsgi.py
 interface=asgi            config/asgi.py config/uvicorn_worker.py core/loop.py core/static.py core/streams.py tests/test_asgi.py
@@ -30,6 +29,8 @@ metrics=prometheus        config/metrics_server.py core/metrics.py deploy/grafan
 metrics=opentelemetry     core/telemetry.py tests/test_telemetry.py
 login=username            apps/users/migrations/0001_initial.py apps/users/models.py
 login=email               apps/users/migrations/0001_user.py apps/users/models tests/test_email_login.py
+deployment=caddy          compose.production.yaml deploy/caddy deploy/pages deploy/production.env deploy/server docs/deploy.md
+deployment=nginx          compose.production.yaml deploy/nginx deploy/pages deploy/production.env deploy/server docs/deploy.md
 ci=github                 .github
 ci=gitlab                 .gitlab-ci.yml renovate.json
 """  # noqa: E501 - a table

@@ -44,14 +44,10 @@ def check_slug(answers):
         yield f"project_slug {slug!r} is taken by Python or the project; choose another"
 
 
-def check_email(answers):
-    address = answers["author_email"]
+def check_addresses(answers):
+    address, name = answers["author_email"], answers["domain_name"]
     if not re.fullmatch(EMAIL, address):
         yield f"author_email {address!r} must be an address such as name@example.com"
-
-
-def check_domain(answers):
-    name = answers["domain_name"]
     if not re.fullmatch(HOST_NAME, name):
         yield f"domain_name {name!r} must be a bare host name such as www.example.com"
 
@@ -63,9 +59,15 @@ def check_time_zone(answers):
         yield f"time_zone {name!r} must be an IANA name such as Europe/Paris or UTC"
 
 
+def check_machine(answers):
+    for question, answer in (("database", "sqlite"), ("media_storage", "filesystem")):
+        if answers["deployment"] == "kubernetes" and answers[question] == answer:
+            yield f"{question} {answer!r} is for one machine, and kubernetes has many"
+
+
 def find_problems(answers):
     """Return a sentence for each problem with the answers (by question)."""
-    checks = (check_text, check_slug, check_email, check_domain, check_time_zone)
+    checks = (check_text, check_slug, check_addresses, check_time_zone, check_machine)
     return [problem for check in checks for problem in check(answers)]
 
 

@@ -24,9 +24,22 @@ CHOICES = {
 }
 DEFAULTS = {name: answers[0] for name, answers in CHOICES.items()}
 
+
+def is_accepted(answers: dict[str, str]) -> bool:
+    """Tell whether the template takes these answers, or some of them, together."""
+    one_machine = {("database", "sqlite"), ("media_storage", "filesystem")}
+    return answers.get("deployment") != "kubernetes" or not (
+        one_machine & answers.items()
+    )
+
+
 # Every pair of answers to two questions is in at least one of these.
 PAIRWISE = [
-    dict(zip(CHOICES, row, strict=True)) for row in AllPairs(list(CHOICES.values()))
+    dict(zip(CHOICES, row, strict=True))
+    for row in AllPairs(
+        list(CHOICES.values()),
+        filter_func=lambda row: is_accepted(dict(zip(CHOICES, row, strict=False))),
+    )
 ]
 # Prefixes of variables that projects must not inherit from the caller of the tests.
 # Without bytecode every command of a project would compile Django again.
@@ -39,12 +52,13 @@ PREFIXES = tuple(
 
 
 def all_pairs() -> set[frozenset[tuple[str, str]]]:
-    """Return every pair of answers to two different questions."""
+    """Return every pair of answers to two questions that the template takes."""
     return {
         frozenset([(first, one), (second, other)])
         for first, second in combinations(CHOICES, 2)
         for one in CHOICES[first]
         for other in CHOICES[second]
+        if is_accepted({first: one, second: other})
     }
 
 

@@ -53,7 +53,6 @@ ALWAYS = set(
     core/__init__.py core/apps.py core/bodies.py core/checks.py core/guessing.py
     core/health.py core/logs.py core/mail.py core/masking.py core/middleware.py
     core/proxies.py core/sentry.py core/sessions.py
-    deploy/caddy/Caddyfile deploy/nginx/default.conf
     docs/architecture.md docs/operations.md locale/.gitkeep
     public/favicon.ico public/robots.txt
     static/css/site.css static/favicon.svg
@@ -81,6 +80,12 @@ SERVER = """
 QUEUE = """
     apps/users/apps.py apps/users/mails.py apps/users/tasks.py
     templates/mail/welcome.txt
+    """
+# For one server.
+SERVER_FILES = """
+    compose.production.yaml deploy/pages/maintenance.html deploy/pages/unavailable.html
+    deploy/production.env deploy/server/compose deploy/server/environment
+    deploy/server/manage deploy/server/release deploy/server/secrets docs/deploy.md
     """
 OWNED = {
     ("interface", "wsgi"): "config/wsgi.py",
@@ -135,6 +140,14 @@ OWNED = {
         apps/users/migrations/0001_user.py apps/users/models/__init__.py
         apps/users/models/emails.py tests/test_email_login.py
         """,
+    (
+        "deployment",
+        "caddy",
+    ): f"{SERVER_FILES} deploy/caddy/Caddyfile deploy/caddy/Dockerfile",
+    (
+        "deployment",
+        "nginx",
+    ): f"{SERVER_FILES} deploy/nginx/Dockerfile deploy/nginx/nginx.conf",
     ("ci", "github"): ".github/dependabot.yml .github/workflows/ci.yml",
     ("ci", "gitlab"): ".gitlab-ci.yml renovate.json",
 }
@@ -150,7 +163,8 @@ TRACES = {
     ("media_storage", "s3"): r"\bs3\b|\bboto|\bAWS_",
     ("media_storage", "gcs"): r"\bgcs\b|gcloud|google(?!'s load)|\bGS_",
     ("media_storage", "azure"): r"azure",
-    ("media_storage", "filesystem"): r"data/media/",
+    ("media_storage", "filesystem"): r"data/media/|/srv/media",
+    ("media_storage", "none"): r"storage\.Storage\b",
     ("task_queue", "database"): (
         r"django\.tasks|django_tasks_db|db_worker|prune_db|TASKS_IMMEDIATE|DBTaskResult"
     ),
@@ -163,6 +177,8 @@ TRACES = {
     ),
     ("login", "username"): r"by username",
     ("login", "email"): r"LowercaseEmail|attempted_email|AXES_USERNAME_CALLABLE",
+    ("deployment", "caddy"): r"caddy",
+    ("deployment", "nginx"): r"nginx(?!'s status)|certbot",
     ("ci", "github"): r"(?<!\w)\.github\b|GITHUB_|GitHub Actions|dependabot",
     ("ci", "gitlab"): r"gitlab|renovate",
     ("license", "MIT"): r"\bMIT\b|Permission is hereby granted",
@@ -173,6 +189,9 @@ TRACES = {
 # Words that only a project with one of these answers may contain.
 SHARED_TRACES = {
     (("cache", "redis"), ("task_queue", "celery")): r"redis(?!trib)|valkey",
+    (("deployment", "caddy"), ("deployment", "nginx")): (
+        r"just (deploy|rollback|secrets|maintenance)|compose\.production|deploy/server"
+    ),
     (("task_queue", "database"), ("task_queue", "celery")): (
         r"welcome|enqueue|resume_request|just worker"
     ),
@@ -186,7 +205,7 @@ NO_COMMENTS = re.compile(r"\.(json|ico)$|^LICENSE$|^\.python-version$")
 PURPOSES = {
     ".py": r'^(?:"""|# )(.+)',
     ".md": r"^(# .+)",
-    ".html": r"^\{# (.+) #\}",
+    ".html": r"^(?:\{#|<!--) (.+) (?:#\}|-->)",
     ".svg": r"<!-- (.+) -->",
     ".css": r"^/\* (.+)",
     ".js": r"^/\* (.+)",

@@ -82,6 +82,17 @@ def test_all_problems_are_told_together():
 
 
 @pytest.mark.parametrize(
+    ("question", "answer"), [("database", "sqlite"), ("media_storage", "filesystem")]
+)
+def test_what_needs_one_machine_is_refused_with_kubernetes(question, answer):
+    find_problems = load("pre_gen_project").find_problems
+    answers = GOOD | {question: answer}
+    assert find_problems(answers) == []
+    [problem] = find_problems(answers | {"deployment": "kubernetes"})
+    assert problem.startswith(f"{question} '{answer}' is for one machine")
+
+
+@pytest.mark.parametrize(
     "answers",
     [
         {"project_name": "Ünï 🚀 \"quoted\" \\ ''' {{ x }}"},

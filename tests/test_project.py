@@ -143,6 +143,11 @@ def test_ci_environment_has_all_that_production_requires(project):
 def test_uploads_are_kept_private_and_never_overwritten(project, env):
     store = project.answers["media_storage"]
     script = SAVE_TWICE + (READ_FROM_S3 if store == "s3" else READ)
+    if store == "none":
+        command = ("shell", "--no-imports", "-c", script)
+        refused = project.manage(*command, env=env, check=False)
+        assert "NotImplementedError" in refused.stderr
+        return
     output = project.manage("shell", "--no-imports", "-c", script, env=env).stdout
     protected = {
         "s3": "403",

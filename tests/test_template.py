@@ -44,7 +44,10 @@ def test_every_question_has_a_prompt_and_every_answer_a_line_of_help():
 
 def test_promises_have_a_row_for_each_drill():
     table = (TEMPLATE / "docs" / "promises.md").read_text(encoding="utf-8")
-    paths = [*TEMPLATE.glob("tests/drill/test_*.py")]
+    folders = ("drill", "server")
+    paths = [
+        path for name in folders for path in TEMPLATE.glob(f"tests/{name}/test_*.py")
+    ]
     drills = [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
     names = [ast.get_docstring(drill).splitlines()[0] for drill in drills]
     promises = {name.rstrip(".") for name in names}

@@ -48,6 +48,15 @@ def project(
         ci="none",
         **DRILLED[request.param],
     )
+    # Both proxies stand before it: the other one's file is that of its own answer.
+    other = Project.bake(
+        tmp_path_factory.mktemp("nginx"),
+        media_storage="filesystem",
+        deployment="nginx",
+        ci="none",
+        **DRILLED[request.param],
+    )
+    shutil.copytree(other.path / "deploy" / "nginx", project.path / "deploy" / "nginx")
     shutil.copy(VIEWS, project.path / "apps" / "drill.py")
     with (project.path / "config" / "urls.py").open("a") as urls:
         urls.write('\nurlpatterns.append(path("drill/", include("apps.drill")))\n')

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -121,6 +122,8 @@ class Load:
     body: bytes | None = None  # sent with POST
     keeps_connections: bool = True
     tls: bool = False  # for a proxy
+    # Makes the connections, if they are not to `port` on loopback.
+    connect: Callable[[], http.client.HTTPConnection] | None = None
     answers: Counter[int] = field(default_factory=Counter)
     # When (time.monotonic), and what.
     failures: list[tuple[float, str]] = field(default_factory=list)
@@ -154,7 +157,7 @@ class Load:
         return [failure for failure in self.failures if failure[0] >= moment]
 
     def _ask(self) -> None:
-        connection = client(self.port, tls=self.tls)
+        connection = self.connect() if self.connect else client(self.port, tls=self.tls)
         while not self._over.is_set():
             started = time.monotonic()
             try:

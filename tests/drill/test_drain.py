@@ -65,10 +65,8 @@ def test_instance_that_is_stopped_without_draining_is_noticed(
     project, env, start, break_promise, tmp_path, monkeypatch
 ):
     # A proxy that tries another instance would hide most failures.
-    timeout = "proxy_connect_timeout 3s;"
-    broken = break_promise(
-        "deploy/nginx/default.conf", timeout, f"{timeout} proxy_next_upstream off;"
-    )
+    retry = "proxy_next_upstream error timeout;"
+    broken = break_promise("deploy/nginx/nginx.conf", retry, "proxy_next_upstream off;")
     instances, ports = start_two(project, env, start)
     monkeypatch.setattr(f"{__name__}.take_out_of_service", lambda instance, told: None)
     with (

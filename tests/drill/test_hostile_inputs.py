@@ -91,7 +91,7 @@ def test_addresses_that_clients_make_up_are_noticed(
     project, env, start, break_promise, tmp_path
 ):
     broken = break_promise(
-        "deploy/nginx/default.conf",
+        "deploy/nginx/nginx.conf",
         "X-Forwarded-For $remote_addr",
         "X-Forwarded-For $proxy_add_x_forwarded_for",
     )

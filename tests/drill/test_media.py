@@ -23,7 +23,7 @@ def test_uploads_run_nothing(project, env, start, report, tmp_path):
     ("path", "old", "new"),
     [
         ("deploy/caddy/Caddyfile", "header @download Content-Disposition", "header X"),
-        ("deploy/nginx/default.conf", "default attachment;", 'default "";'),
+        ("deploy/nginx/nginx.conf", "default attachment;", 'default "";'),
     ],
 )
 def test_uploads_that_are_pages_are_noticed(

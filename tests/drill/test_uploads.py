@@ -52,7 +52,7 @@ def test_bodies_that_are_not_buffered_are_noticed(
 ):
     break_promise("deploy/caddy/Caddyfile", "request_buffers 1MiB", "")
     old, new = "proxy_request_buffering on", "proxy_request_buffering off"
-    broken = break_promise("deploy/nginx/default.conf", old, new)
+    broken = break_promise("deploy/nginx/nginx.conf", old, new)
     instance = start(project, env)
     for proxy in (Caddy, Nginx):
         with (
@@ -66,7 +66,7 @@ def test_bodies_that_are_not_buffered_are_noticed(
 def test_heads_and_bodies_without_a_limit_are_noticed(
     project, env, start, break_promise, tmp_path
 ):
-    caddy, nginx = "deploy/caddy/Caddyfile", "deploy/nginx/default.conf"
+    caddy, nginx = "deploy/caddy/Caddyfile", "deploy/nginx/nginx.conf"
     break_promise(caddy, "max_header_size 32KiB", "max_header_size 1GiB")
     break_promise(nginx, "client_body_timeout 20s", "client_body_timeout 1s")
     broken = break_promise(nginx, "client_max_body_size 25m", "client_max_body_size 0")

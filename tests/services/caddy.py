@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tests.services.process import HOST, NotInstalledError
+from tests.services.process import HOST, NotInstalledError, free_port
 from tests.services.proxy import SITE, Proxy
 
 # Unprivileged ports, and Caddy's own certificates, also for clients without SNI.
@@ -21,6 +21,10 @@ grace_period 1s
 class Caddy(Proxy):
     """Caddy checks the readiness of the instances itself."""
 
+    def __init__(self, folder: Path, project: Path, *upstreams: int) -> None:
+        super().__init__(folder, project, *upstreams)
+        self.health_port = free_port()
+
     def command(self) -> list[str | Path]:
         options = OPTIONS.format(
             plain_port=self.plain_port, port=self.port, host=HOST, site=SITE
@@ -32,7 +36,9 @@ class Caddy(Proxy):
             CADDY_GLOBAL_OPTIONS=options,
             DOMAIN=SITE,
             APP_UPSTREAMS=" ".join(upstreams),
+            HEALTH_PORT=str(self.health_port),
             MEDIA_ROOT=str(self.project / "data" / "media"),
+            PAGES_ROOT=str(self.project / "deploy" / "pages"),
         )
 
 

@@ -1,4 +1,4 @@
-"""nginx, the open-source version, with the project's own default.conf."""
+"""nginx, the open-source version, with the project's own nginx.conf."""
 
 import getpass
 import os
@@ -9,34 +9,22 @@ from tests.services.certificate import Certificate
 from tests.services.process import HOST, find_program, wait_until
 from tests.services.proxy import SITE, Proxy
 
-# The image's own nginx.conf, with other folders.
-CONFIGURATION = """
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-{user}
-
-events {{
-    worker_connections 1024;
-}}
-
-http {{
-    include /etc/nginx/mime.types;
-    default_type application/octet-stream;
-    client_body_temp_path {folder}/bodies;
-    proxy_temp_path {folder}/answers;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/default.conf;
-}}
-"""
-LISTEN = """
-    listen {host}:{plain_port};
-    listen {host}:{port} ssl;
-    ssl_certificate {certificate.file};
-    ssl_certificate_key {certificate.key};
-"""
+# What belongs to the container, in the project's file, and what the tests have instead.
+CHANGES = {
+    "pid /tmp/nginx.pid;": "pid {folder}/nginx.pid; daemon off; {user}",
+    "worker_processes auto;": "worker_processes 1;",
+    "include mime.types;": "include /etc/nginx/mime.types; {upstream}",
+    "/srv/bodies/client": "{folder}/bodies",
+    "/srv/bodies/proxy": "{folder}/answers",
+    "/tmp/fastcgi": "{folder}/fastcgi",
+    "/tmp/uwsgi": "{folder}/uwsgi",
+    "/tmp/scgi": "{folder}/scgi",
+    "/srv/certificates/live/site": "{folder}",
+    "listen 80;": "listen {host}:{plain_port};",
+    "listen 443 ssl;": "listen {host}:{port} ssl;",
+    "root /srv;": "root {project}/data;",
+    "proxy_pass http://$app:8000;": "proxy_pass http://app;",
+}
 
 
 class Nginx(Proxy):
@@ -46,17 +34,8 @@ class Nginx(Proxy):
 
     def command(self) -> list[str | Path]:
         certificate = Certificate(self.folder, SITE)
-        self._listen = LISTEN.format(
-            host=HOST,
-            plain_port=self.plain_port,
-            port=self.port,
-            certificate=certificate,
-        ).strip()
-        # As root, nginx runs workers as nobody, who may not write to pytest's folders.
-        user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""
-        (self.folder / "nginx.conf").write_text(
-            CONFIGURATION.format(folder=self.folder, user=user)
-        )
+        certificate.file.rename(self.folder / "fullchain.pem")
+        certificate.key.rename(self.folder / "privkey.pem")
         self._configure(down=None)
         program = find_program("nginx", "nginx")
         return [program, "-p", self.folder, "-c", "nginx.conf", "-e", "stderr"]
@@ -79,15 +58,22 @@ class Nginx(Proxy):
             f"server {HOST}:{port}{' down' if port == down else ''};"
             for port in self.upstreams
         ]
-        text = (self.project / "deploy" / "nginx" / "default.conf").read_text()
-        changes = {"server app:8000;": " ".join(servers), "listen 80;": self._listen}
-        for old, new in changes.items():
+        text = (self.project / "deploy" / "nginx" / "nginx.conf").read_text()
+        values = {
+            "folder": self.folder,
+            "host": HOST,
+            "plain_port": self.plain_port,
+            "port": self.port,
+            "project": self.project,
+            "upstream": "upstream app { " + " ".join(servers) + " }",
+            # As root, nginx runs workers as nobody, who may not write to the folder.
+            "user": f"user {getpass.getuser()};" if os.geteuid() == 0 else "",
+        }
+        for old, new in CHANGES.items():
             count = text.count(old)
-            assert count == 1, f"default.conf has {old!r} {count} times"
-            text = text.replace(old, new)
-        media = f"{self.project / 'data' / 'media'}/"
-        text = text.replace("/srv/data/media/", media)
-        (self.folder / "default.conf").write_text(text)
+            assert count == 1, f"nginx.conf has {old!r} {count} times"
+            text = text.replace(old, new.format(**values))
+        (self.folder / "nginx.conf").write_text(text)
 
     def _workers(self) -> set[str]:
         assert self.process

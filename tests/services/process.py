@@ -95,7 +95,10 @@ def as_user(name: str | None) -> dict:
 def run(command: Sequence[str | Path], **options) -> str:
     """Run a command and return its output; if it fails, raise an error with it."""
     done = subprocess.run(
-        command, capture_output=True, stdin=subprocess.DEVNULL, text=True, **options
+        command,
+        capture_output=True,
+        text=True,
+        **{"stdin": subprocess.DEVNULL} | options,
     )
     if done.returncode:
         name = Path(command[0]).name

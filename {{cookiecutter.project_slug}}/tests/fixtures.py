@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 
 PRODUCTION_ENV = Path(__file__).with_name("production.env")
 # Read again for each environment.
-# %if cookiecutter.media_storage == "filesystem"
+# %if cookiecutter.media_storage in ("filesystem", "none")
 MODULES = ("config.env", "config.server", "config.settings.base")
 # %else
 MODULES = (

@@ -151,6 +151,10 @@ STORAGES: dict[str, dict[str, Any]] = {
         "OPTIONS": {"manifest_storage": FileSystemStorage(BASE_DIR)},
     },
 }
+# %if cookiecutter.media_storage == "none"
+# It refuses every file: name another one before a model has a FileField.
+STORAGES["default"] = {"BACKEND": "django.core.files.storage.Storage"}
+# %endif
 # Only hashed copies are served: the originals need not be compressed.
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 # Nobody but a debugger fetches source maps, which are large.

@@ -224,7 +224,7 @@ if static_host := env.address("DJANGO_STATIC_HOST", "https", default="").rstrip(
     for directive in ("script-src", "style-src", "img-src", "font-src"):
         SECURE_CSP[directive].append(static_host)
 
-# %if cookiecutter.media_storage != "filesystem"
+# %if cookiecutter.media_storage in ("s3", "gcs", "azure")
 from config.settings.storage import *  # noqa: E402
 
 # %endif

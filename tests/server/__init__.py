@@ -1,0 +1,1 @@
+"""One server: the commands of a project against a real engine, over SSH."""

@@ -1,0 +1,134 @@
+"""First release: from an empty server to a page over HTTPS with three commands.
+
+docs/deploy.md has them: `just server-setup`, which another test runs, and two more.
+"""
+
+import re
+import ssl
+
+from tests.server.host import SITE
+from tests.server.traffic import Connection, fetch
+from tests.services import wait_until
+
+STARTED = {
+    "celery": {"beat-1", "broker-1", "worker-blue-1"},
+    "database": {"worker-blue-1"},
+    "none": set(),
+}
+NETWORKS = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}"
+RIGHTS = """
+    {{.Name}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}
+    {{.HostConfig.CapAdd}} {{.HostConfig.SecurityOpt}} {{gt .HostConfig.Memory 0}}
+    {{.HostConfig.RestartPolicy.Name}} {{.HostConfig.LogConfig.Type}}
+"""
+
+
+def test_the_page_is_there_over_https_after_the_commands_of_the_guide(site, report):
+    guide = (site.path / "docs" / "deploy.md").read_text()
+    first = re.search(r"```sh\n(.*?)```", guide, re.DOTALL)[1].splitlines()
+    assert [line.split()[1] for line in first] == ["server-setup", *site.output]
+    context = ssl.create_default_context(cafile=site.root)
+
+    def is_trusted() -> bool:
+        connection = Connection(site.host, context=context)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    wait_until(is_trusted, 60, "a page with a certificate of the authority")
+    plain = site.answer_of_port_80("/")
+    assert (plain.status, plain.headers["Location"]) in {
+        (status, f"https://{SITE}/") for status in (301, 308)
+    }
+    report(f"{len(first)} commands, one of them in a test of its own")
+
+
+def test_everything_is_healthy_and_nothing_else_runs(site):
+    site.wait_for_health()
+    expected = {"proxy-1", "app-blue-1", "app-blue-2", "database-1", "cache-1"}
+    expected |= STARTED[site.project.answers["task_queue"]]
+    expected |= (
+        {"certbot-1"} if site.project.answers["deployment"] == "nginx" else set()
+    )
+    prefix = f"{site.path.name}-"
+    assert set(site.containers()) == {f"{prefix}{name}" for name in expected}
+
+
+def test_secrets_are_made_once_and_never_shown(site):
+    made = site.output["secrets"]
+    assert "Made DJANGO_SECRET_KEY." in made.stdout
+    read = ("exec", f"{site.path.name}-app-blue-1", "cat", "/run/secrets/DATABASE_URL")
+    url = site.host.docker(*read).strip()
+    again = site.just("secrets")
+    shown = "".join(
+        result.stdout + result.stderr for result in (*site.output.values(), again)
+    )
+    assert "Made" not in again.stdout
+    assert site.host.docker(*read).strip() == url
+    assert url.split(":")[2].partition("@")[0] not in shown
+
+
+def test_the_proxy_cannot_reach_the_database(site):
+    networks = {
+        name: set(
+            site.host.docker(
+                "inspect",
+                f"--format={NETWORKS}",
+                f"{site.path.name}-{name}-1",
+            ).split()
+        )
+        for name in ("proxy", "database", "app-blue")
+    }
+    assert not networks["proxy"] & networks["database"]
+    assert networks["app-blue"] == networks["proxy"] | networks["database"]
+
+
+def test_containers_have_no_rights_and_a_limit(site):
+    form = " ".join(RIGHTS.split())
+    lines = site.host.docker("inspect", f"--format={form}", *site.containers())
+    for line in lines.splitlines():
+        name, _, rest = line.partition(" ")
+        more = "[NET_BIND_SERVICE]" if name.endswith("-proxy-1") else "[]"
+        if site.project.answers["deployment"] == "nginx":
+            more = "[]"
+        rights = f"true [ALL] {more} [no-new-privileges:true] true"
+        assert rest == f"{rights} unless-stopped local", line
+
+
+def test_every_command_of_the_guide_is_in_a_test(site):
+    guide = (site.path / "docs" / "deploy.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    verbs = {re.search(r"just (?:env=\w+ )?([\w-]+)", line) for line in lines}
+    named = {verb[1] for verb in verbs if verb}
+    tested = "secrets deploy manage status releases rollback shell maintenance".split()
+    assert named == {*tested, "server-setup"}
+
+
+def test_commands_of_the_guide_look_inside(site):
+    assert "no issues" in site.just("manage", "check", env="production").stdout
+    assert "app-blue-1" in site.just("status").stdout
+    assert re.match(r"\S+Z \S+@\S+ deploy \w+ ok", site.releases()[0])
+
+
+def test_the_shell_cannot_write_unless_it_is_asked(site):
+    code = (
+        "from apps.users.models import User; print(User.objects.create(username='x'))"
+    )
+    refused = site.just("shell", stdin=code, check=False)
+    assert "read-only transaction" in refused.stdout + refused.stderr
+    assert "User" not in refused.stdout
+    assert "x" in site.just("shell", "--write", stdin=code).stdout
+
+
+def test_maintenance_shows_its_page_and_ends(site):
+    site.just("maintenance", "on")
+    answer = fetch(site.host, "/nowhere/", "POST", body=b"a=b")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "300")
+    assert b"We will be back soon" in answer.content
+    site.just("maintenance", "off")
+    assert fetch(site.host).status == 200

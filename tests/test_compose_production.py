@@ -1,0 +1,87 @@
+"""compose.production.yaml, as Compose reads it, for each answer that changes it."""
+
+import json
+import re
+
+import pytest
+
+from tests.bakery import CHOICES, describe, run
+from tests.test_image import find_docker
+
+pytestmark = pytest.mark.xdist_group("docker")
+
+PROXIES = ("caddy", "nginx")
+QUESTIONS = ("interface", "database", "cache", "media_storage", "task_queue", "metrics")
+COMBINATIONS = [
+    {"deployment": proxy, question: answer}
+    for proxy in PROXIES
+    for question in QUESTIONS
+    for answer in CHOICES[question]
+]
+COMBINATIONS += [
+    {"deployment": "nginx", "database": database, "cache": cache, "task_queue": queue}
+    for database in CHOICES["database"]
+    for cache in CHOICES["cache"]
+    for queue in CHOICES["task_queue"]
+]
+JOBS = {"dbshell", "files", "manage", "migrate", "static"}
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=describe)
+def test_production_runs_what_was_chosen(bake, answers):
+    project = bake(**answers)
+    chosen = project.answers
+    queue = chosen["task_queue"]
+    expected = {"proxy", "app-blue", "app-green"}
+    expected |= {"worker-blue", "worker-green"} if queue != "none" else set()
+    expected |= {"beat", "broker"} if queue == "celery" else set()
+    expected |= {"database"} if chosen["database"] != "sqlite" else set()
+    expected |= {"cache"} if chosen["cache"] != "database" else set()
+    expected |= {"certbot"} if chosen["deployment"] == "nginx" else set()
+
+    plan = read_plan(project.path)
+    services = plan["services"]
+
+    assert set(services) == expected
+    everything = read_plan(project.path, "--profile=*")["services"]
+    assert set(everything) == expected | JOBS
+    for name, service in everything.items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["logging"]["options"]["max-size"], name
+        assert int(service["mem_limit"]) > 0, name
+        assert re.search(r"[-:](v?\d|none)|-proxy$", service["image"]), name
+        for volume in service.get("volumes", []):
+            assert volume["type"] == "volume", name
+        if name in services:
+            assert service["restart"] == "unless-stopped", name
+            assert not service["healthcheck"].get("disable"), name
+        if name != "proxy":
+            assert not service.get("ports"), name
+    ports = [port["published"] for port in services["proxy"]["ports"]]
+    assert ports == ["80", "443"]
+    if "database" in services:
+        apart = services["proxy"]["networks"].keys()
+        assert not apart & services["database"]["networks"].keys()
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_scripts_of_the_server_are_sound(bake, proxy):
+    for queue in CHOICES["task_queue"]:
+        folder = bake(deployment=proxy, task_queue=queue).path
+        scripts = sorted(folder.glob("deploy/server/*"))
+        run("shellcheck", "--external-sources", *scripts, cwd=folder)
+        lines = [
+            line
+            for script in scripts
+            for line in script.read_text().splitlines()
+            if line.strip() and not line.strip().startswith("#")
+        ]
+        assert len(lines) <= 250
+
+
+def read_plan(folder, *options: str):
+    command = ("deploy/server/compose", *options, "config", "--format=json")
+    find_docker()
+    return json.loads(run(*command, cwd=folder, env={"RELEASE": "4f2a"}).stdout)
