@@ -53,7 +53,7 @@ ALWAYS = set(
     core/__init__.py core/apps.py core/bodies.py core/checks.py core/guessing.py
     core/health.py core/logs.py core/mail.py core/masking.py core/middleware.py
     core/proxies.py core/sentry.py core/sessions.py
-    deploy/caddy/Caddyfile deploy/nginx/default.conf
+    deploy/caddy/Caddyfile deploy/nginx/default.conf deploy/server-setup
     docs/architecture.md docs/operations.md locale/.gitkeep
     static/css/site.css static/favicon.ico static/favicon.svg
     templates/400.html templates/403.html templates/403_csrf.html templates/404.html
