@@ -13,6 +13,7 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
+from email.utils import formatdate
 from functools import partial
 from hashlib import sha256
 from http.server import (
@@ -187,15 +188,15 @@ class PackageProxy(LaptopServer):
 class DockerRepository(LaptopServer):
     """A signed repository of packages in place of download.docker.com, over HTTPS.
 
-    Its packages are stand-ins: they need Debian's own Docker, and the plugin says only
-    its version. The key, the signatures and apt are real.
+    Its packages are stand-ins: `engine` has another name, and the plugin says only its
+    version. The key, the signatures and apt are real.
     """
 
-    def __init__(self, folder: Path, laptop: Laptop) -> None:
+    def __init__(self, folder: Path, laptop: Laptop, engine: bytes) -> None:
         certificate = Certificate(folder / "certificate", "download.docker.com")
         self.authority = certificate.file.read_text()
         root = folder / "linux" / "debian"
-        make_repository(root)
+        make_repository(root, engine)
         handler = partial(SimpleHTTPRequestHandler, directory=folder)
         super().__init__(laptop, 443, handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -230,8 +231,8 @@ class ProxyHandler(BaseHTTPRequestHandler):
         """Keep the output of the tests readable."""
 
 
-def make_repository(root: Path) -> None:
-    """Make a signed repository with Docker's names of packages."""
+def make_repository(root: Path, engine: bytes) -> None:
+    """Make a signed repository of an engine and a plugin with Docker's names."""
     pool, suite = root / "pool", root / "dists" / "bookworm"
     index = suite / "stable" / "binary-amd64" / "Packages"
     for folder in (pool, index.parent):
@@ -241,15 +242,14 @@ def make_repository(root: Path) -> None:
     )
     metadata = '{"SchemaVersion": "0.1.0", "Vendor": "test", "Version": "2.40.0"}'
     plugin = plugin.replace('"$META"', f"'{metadata}'")
-    entries = [
-        make_package(pool, "docker-ce", "docker.io"),
-        make_package(pool, "docker-compose-plugin", "docker-ce", plugin),
-    ]
+    (pool / "docker-ce.deb").write_bytes(engine)
+    make_plugin(pool, plugin)
+    entries = [describe_package(package) for package in sorted(pool.glob("*.deb"))]
     index.write_text("\n".join(entries))
     digest, size = sha256(index.read_bytes()).hexdigest(), index.stat().st_size
     (suite / "Release").write_text(
         "Origin: Docker\nSuite: bookworm\nCodename: bookworm\nComponents: stable\n"
-        "Architectures: amd64\n"
+        f"Date: {formatdate(usegmt=True)}\nArchitectures: amd64\n"
         f"SHA256:\n {digest} {size} stable/binary-amd64/Packages\n"
     )
     home = root.parent / "gnupg"
@@ -261,23 +261,27 @@ def make_repository(root: Path) -> None:
     run([*gpg, *sign])
 
 
-def make_package(pool: Path, name: str, needs: str, plugin: str = "") -> str:
-    """Make a package, with a plugin of Docker or empty; return its entry."""
-    control = f"Package: {name}\nVersion: 5:29.0.0-1\nArchitecture: amd64\n"
-    control += f"Maintainer: test <test@example.com>\nDepends: {needs}\n"
-    tree = pool / name
+def make_plugin(pool: Path, program: str) -> None:
+    """Make the package of a plugin that is this program."""
+    tree = pool / "plugin"
     (tree / "DEBIAN").mkdir(parents=True)
-    (tree / "DEBIAN" / "control").write_text(f"{control}Description: stand-in\n")
-    if plugin:
-        program = tree / "usr/libexec/docker/cli-plugins/docker-compose"
-        program.parent.mkdir(parents=True)
-        program.write_text(plugin)
-        program.chmod(0o755)
-    package = pool / f"{name}.deb"
+    (tree / "DEBIAN" / "control").write_text(
+        "Package: docker-compose-plugin\nVersion: 2.40.0-1\nArchitecture: amd64\n"
+        "Maintainer: test <test@example.com>\nDescription: stand-in\n"
+    )
+    file = tree / "usr" / "libexec" / "docker" / "cli-plugins" / "docker-compose"
+    file.parent.mkdir(parents=True)
+    file.write_text(program)
+    file.chmod(0o755)
+    package = pool / "docker-compose-plugin.deb"
     run(["dpkg-deb", "--root-owner-group", "--build", tree, package])
-    digest = sha256(package.read_bytes()).hexdigest()
-    place = f"Filename: pool/{name}.deb\nSize: {package.stat().st_size}\n"
-    return f"{control}Description: stand-in\n{place}SHA256: {digest}\n"
+
+
+def describe_package(package: Path) -> str:
+    """Return the entry of a package in the index of a repository."""
+    control = run(["dpkg-deb", "--field", package]).strip()
+    place = f"Filename: pool/{package.name}\nSize: {package.stat().st_size}"
+    return f"{control}\n{place}\nSHA256: {sha256(package.read_bytes()).hexdigest()}\n"
 
 
 def make_tree(release: str) -> Path:

@@ -59,6 +59,17 @@ while True:
     data, peer = server.recvfrom(100)
     server.sendto(data, peer)
 """
+# Prints the package of Debian's Docker with the name of Docker's own.
+RENAME_ENGINE = """
+cd /tmp
+exec 3>&1 >&2
+apt-get -qq update
+apt-get -qq -o APT::Sandbox::User=root download docker.io
+dpkg-deb -R docker.io*.deb engine
+sed -i "s/^Package: .*/Package: docker-ce/; /^Conflicts:/d" engine/DEBIAN/control
+dpkg-deb -b -Zgzip engine docker-ce.deb
+cat docker-ce.deb >&3
+"""
 PORTS = [22, 53, 80, 443, 8000, 8080]
 # How the script is started, and what it says.
 REFUSALS = {
@@ -278,26 +289,25 @@ def test_refuses_in_one_sentence_and_changes_nothing(bare, command, sentence):
 
 @pytest.mark.long
 def test_debian_12_takes_docker_from_its_makers_signed_repository(owner, tmp_path):
-    """The packages are stand-ins that need Debian's own Docker; the rest is real."""
-    with (
-        Laptop(tmp_path / "laptop") as laptop,
-        PackageProxy(laptop),
-        DockerRepository(tmp_path / "repository", laptop) as repository,
-    ):
+    """Its engine is Debian's own under Docker's name; the signatures are real."""
+    with Laptop(tmp_path / "laptop") as laptop, PackageProxy(laptop):
         buyer = Owner(tmp_path / "owner", owner.project, laptop)
         with start_machine(tmp_path / "bookworm", "bookworm", buyer) as machine:
-            certificate = "/usr/local/share/ca-certificates/test.crt"
-            machine.write(certificate, repository.authority)
-            machine.write("/etc/hosts", f"{LAPTOP} download.docker.com\n")
+            engine = machine.run("sh", "-ec", RENAME_ENGINE, text=False).stdout
+            folder = tmp_path / "repository"
+            with DockerRepository(folder, laptop, engine) as repository:
+                certificate = "/usr/local/share/ca-certificates/test.crt"
+                machine.write(certificate, repository.authority)
+                machine.write("/etc/hosts", f"{LAPTOP} download.docker.com\n")
 
-            result = buyer.set_up()
+                result = buyer.set_up()
 
-            assert result.returncode == 0, result.stderr
-            assert "docker-ce docker-compose-plugin.\n" in result.stdout
-            policy = machine.run("apt-cache", "policy", "docker-ce").stdout
-            assert "https://download.docker.com/linux/debian bookworm/stable" in policy
-            machine.run("nft", "list", "chain", "inet", "server", "forward")
-            assert buyer.set_up().stdout == SECOND_RUN
+                assert result.returncode == 0, result.stderr
+                assert "docker-ce docker-compose-plugin.\n" in result.stdout
+                policy = machine.run("apt-cache", "policy", "docker-ce").stdout
+                assert "https://download.docker.com/linux/debian bookworm" in policy
+                machine.run("nft", "list", "chain", "inet", "server", "forward")
+                assert buyer.set_up().stdout == SECOND_RUN
 
 
 def start_machine(folder: Path, release: str, owner: Owner) -> Machine:
