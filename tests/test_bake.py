@@ -85,7 +85,8 @@ QUEUE = """
 SERVER_FILES = """
     compose.production.yaml deploy/pages/maintenance.html deploy/pages/unavailable.html
     deploy/production.env deploy/server/compose deploy/server/environment
-    deploy/server/manage deploy/server/release deploy/server/secrets docs/deploy.md
+    deploy/server/manage deploy/server/release deploy/server/secrets deploy/server/setup
+    docs/deploy.md
     """
 OWNED = {
     ("interface", "wsgi"): "config/wsgi.py",
