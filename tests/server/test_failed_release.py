@@ -68,7 +68,7 @@ def test_a_release_that_is_killed_leaves_a_site_and_the_next_one_works(
         site.just("deploy")
     assert not load.failures, f"{load.told()}, such as {load.failures[0]}"
     killed, done = site.releases()[-2:]
-    assert f"deploy {release}: ended at: {step}" in killed
+    assert f"deploy {release} ended at: {step}" in killed
     assert done.endswith(f"deploy {release} ok")
     assert len(site.containers("-app-")) == 2
     report(f"killed at {step}: {load.told()}")
