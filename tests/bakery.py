@@ -25,21 +25,29 @@ CHOICES = {
 DEFAULTS = {name: answers[0] for name, answers in CHOICES.items()}
 
 
+# What only one machine has, and Kubernetes refuses.
+ONE_MACHINE = {"database": "sqlite", "media_storage": "filesystem"}
+
+
 def is_accepted(answers: dict[str, str]) -> bool:
     """Tell whether the template takes these answers, or some of them, together."""
-    one_machine = {("database", "sqlite"), ("media_storage", "filesystem")}
-    return answers.get("deployment") != "kubernetes" or not (
-        one_machine & answers.items()
-    )
+    is_spread = answers.get("deployment") == "kubernetes"
+    return not is_spread or not ONE_MACHINE.items() & answers.items()
+
+
+def accept(answers: dict[str, str]) -> list[dict[str, str]]:
+    """Return rows that the template takes, with each pair of answers that it takes."""
+    if is_accepted(answers):
+        return [answers]
+    others = {name: DEFAULTS[name] for name, _ in ONE_MACHINE.items() & answers.items()}
+    return [answers | {"deployment": DEFAULTS["deployment"]}, answers | others]
 
 
 # Every pair of answers to two questions is in at least one of these.
 PAIRWISE = [
-    dict(zip(CHOICES, row, strict=True))
-    for row in AllPairs(
-        list(CHOICES.values()),
-        filter_func=lambda row: is_accepted(dict(zip(CHOICES, row, strict=False))),
-    )
+    answers
+    for row in AllPairs(list(CHOICES.values()))
+    for answers in accept(dict(zip(CHOICES, row, strict=True)))
 ]
 # Prefixes of variables that projects must not inherit from the caller of the tests.
 # Without bytecode every command of a project would compile Django again.
