@@ -25,12 +25,12 @@ task_queue=database       core/management core/heartbeat.py core/task_ids.py cor
 task_queue=celery         apps/users/apps.py apps/users/mails.py apps/users/tasks.py apps/users/welcome.py config/celery.py core/heartbeat.py core/tasks.py templates/mail tests/test_celery_tasks.py
 api=drf                   apps/api apps/api/authentication.py apps/api/pagination.py apps/api/serializers.py apps/api/throttling.py apps/api/urls.py apps/api/views.py static/js templates/api tests/test_api.py
 api=ninja                 apps/api apps/api/endpoints.py apps/api/security.py apps/api/users.py static/js templates/api tests/test_api.py
-metrics=prometheus        config/metrics_server.py core/metrics.py deploy/grafana deploy/prometheus tests/test_metrics.py
+metrics=prometheus        config/metrics_server.py core/metrics.py deploy deploy/grafana deploy/prometheus tests/test_metrics.py
 metrics=opentelemetry     core/telemetry.py tests/test_telemetry.py
 login=username            apps/users/migrations/0001_initial.py apps/users/models.py
 login=email               apps/users/lockout.py apps/users/migrations/0001_user.py apps/users/models tests/test_email_login.py
-deployment=caddy          compose.production.yaml deploy/caddy deploy/pages deploy/production.env deploy/server docs/deploy.md
-deployment=nginx          compose.production.yaml deploy/nginx deploy/pages deploy/production.env deploy/server docs/deploy.md
+deployment=caddy          compose.production.yaml deploy deploy/caddy deploy/pages deploy/production.env deploy/server docs/deploy.md
+deployment=nginx          compose.production.yaml deploy deploy/nginx deploy/pages deploy/production.env deploy/server docs/deploy.md
 ci=github                 .github
 ci=gitlab                 .gitlab-ci.yml renovate.json
 """  # noqa: E501 - a table
