@@ -102,20 +102,25 @@ class Site:
         command = [*inside, *run_caddy(file, data)]
         with Process(command, data, name="authority") as authority:
             authority.wait_for(root.exists, 60, "the authority has a certificate")
-            volume = f"{self.path.name}_certificates"
-            labels = {"project": self.path.name, "volume": "certificates"}
-            options = [
-                f"--label=com.docker.compose.{name}={value}"
-                for name, value in labels.items()
-            ]
-            self.host.docker("volume", "create", *options, volume)
-            with root.open() as certificate:
-                mount = f"--volume={volume}:/data"
-                image = ("--entrypoint=tee", "python:3.13-slim-bookworm")
-                options = ("run", "--rm", "--interactive", "--network=none", mount)
-                command = (*options, *image, "/data/root.crt")
-                self.host.docker(*command, stdin=certificate)
+            if self.project.answers["deployment"] == "caddy":
+                self._trust(root)
             yield root
+
+    def _trust(self, root: Path) -> None:
+        """Put the authority's certificate where Caddy's options name it."""
+        volume = f"{self.path.name}_certificates"
+        labels = {"project": self.path.name, "volume": "certificates"}
+        options = [
+            f"--label=com.docker.compose.{name}={value}"
+            for name, value in labels.items()
+        ]
+        self.host.docker("volume", "create", *options, volume)
+        with root.open() as certificate:
+            mount = f"--volume={volume}:/data"
+            image = ("--entrypoint=tee", "python:3.13-slim-bookworm")
+            options = ("run", "--rm", "--interactive", "--network=none", mount)
+            command = (*options, *image, "/data/root.crt")
+            self.host.docker(*command, stdin=certificate)
 
     def commit(self, message: str) -> str:
         """Commit all changes; return the name of the release."""

@@ -25,7 +25,7 @@ def no_start(site: Site) -> None:
 
 
 FAILURES = {
-    "never ready": (never_ready, "start instances", '"database": "failing"'),
+    "never ready": (never_ready, "start instances", "the last lines of"),
     "bad migration": (bad_migration, "migrate", "nowhere"),
     "no start": (no_start, "start instances", "config.nothing"),
 }
