@@ -75,6 +75,7 @@ def test_scripts_of_the_server_are_sound(bake, proxy):
         lines = [
             line
             for script in scripts
+            if script.name != "setup"  # which has a limit of its own
             for line in script.read_text().splitlines()
             if line.strip() and not line.strip().startswith("#")
         ]
