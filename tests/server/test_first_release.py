@@ -110,7 +110,7 @@ def test_every_command_of_the_guide_is_in_a_test(site):
 
 
 def test_commands_of_the_guide_look_inside(site):
-    assert "no issues" in site.just("manage", "check", env="production").stdout
+    assert "no issues" in site.just("env=production", "manage", "check").stdout
     assert "app-blue-1" in site.just("status").stdout
     assert re.match(r"\S+Z \S+@\S+ deploy \w+ ok", site.releases()[0])
 

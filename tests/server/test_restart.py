@@ -56,16 +56,18 @@ def test_staging_is_a_project_of_its_own(site):
     (site.path / "deploy" / "staging.env").write_bytes(
         (site.path / "deploy" / "production.env").read_bytes()
     )
-    options = {"env": "staging", "CADDY_GLOBAL_OPTIONS": "local_certs"}
+    options = {"CADDY_GLOBAL_OPTIONS": "local_certs"}
     options["COMPOSE_PROFILES"] = "database,cache,broker"
-    site.just("secrets", **options)
+    site.just("env=staging", "secrets", **options)
     site.host.docker("stop", production)
     try:
-        site.just("deploy", **options)
+        site.just("env=staging", "deploy", **options)
         assert site.containers("_staging-app-blue-")
         answered = site.answer_of_port_80("/")
         assert answered.status in (301, 308)
-        assert re.match(r".* deploy \w+ ok", site.just("releases", **options).stdout)
+        assert re.match(
+            r".* deploy \w+ ok", site.just("env=staging", "releases", **options).stdout
+        )
     finally:
         site.host.docker("rm", "--force", *site.containers("_staging-"))
         site.host.docker("start", production)
