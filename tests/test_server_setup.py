@@ -22,7 +22,7 @@ from tests.machine import (
 from tests.services import wait_until
 from tests.services.process import find_program
 
-pytestmark = pytest.mark.xdist_group("server-setup")
+pytestmark = [pytest.mark.xdist_group("server-setup"), pytest.mark.long]
 
 SCRIPT = (PROJECT_TEMPLATE / "deploy" / "server" / "setup").read_text()
 BUSYBOX = TREES / "trixie" / "usr" / "bin" / "busybox"  # a static program
@@ -287,7 +287,6 @@ def test_refuses_in_one_sentence_and_changes_nothing(bare, command, sentence):
     assert bare.run("sh", "-c", SNAPSHOT).stdout == before
 
 
-@pytest.mark.long
 def test_debian_12_takes_docker_from_its_makers_signed_repository(owner, tmp_path):
     """Its engine is Debian's own under Docker's name; the signatures are real."""
     with Laptop(tmp_path / "laptop") as laptop, PackageProxy(laptop):

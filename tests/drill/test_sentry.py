@@ -44,8 +44,8 @@ def test_an_event_that_is_not_scrubbed_is_noticed(
 def test_a_query_string_that_is_sent_is_noticed(
     project, env, start, tmp_path, break_promise
 ):
-    old = '    event["request"] = {\n'
-    broken = break_promise("core/sentry.py", old, old.replace("{", "{**request,"))
+    old = 'event["request"] = {"method": event.get("request", {}).get("method")}'
+    broken = break_promise("core/sentry.py", old, "pass")
     with pytest.raises(AssertionError, match="s3cret was sent"):
         drill(broken, env, start, tmp_path)
 

@@ -25,13 +25,11 @@ SITES = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make test` has one proxy and one interface; one worker has the server."""
+    """`make test-all` has the server, on one worker: a first release takes minutes."""
     for item in items:
         if "tests/server/" in item.nodeid:
             item.add_marker(pytest.mark.xdist_group("server"))
-            name = getattr(item, "callspec", None) and item.callspec.params.get("site")
-            if name and name != "caddy wsgi":
-                item.add_marker(pytest.mark.long)
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(scope="session")

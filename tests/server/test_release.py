@@ -21,7 +21,7 @@ print("done", User.objects.filter(username__startswith="{mark}").count())
 METHODS = {"celery": "delay", "database": "enqueue"}
 
 
-@pytest.mark.parametrize("least", [1000, pytest.param(5000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("least", [1000, 5000])
 def test_a_release_and_a_rollback_lose_no_request(site, report, least):
     site.wait_for_health()
     before = re.search(

@@ -40,7 +40,6 @@ def test_while_no_instance_answers_there_is_a_page(site):
         site.wait_for_health()
 
 
-@pytest.mark.long
 def test_everything_comes_back_after_the_engine_was_killed(site, report):
     site.host.kill_engine()
     began = time.monotonic()
@@ -50,7 +49,6 @@ def test_everything_comes_back_after_the_engine_was_killed(site, report):
     report(f"engine killed: all healthy {time.monotonic() - began:.0f} s later")
 
 
-@pytest.mark.long
 def test_staging_is_a_project_of_its_own(site):
     production = f"{site.path.name}-proxy-1"
     (site.path / "deploy" / "staging.env").write_bytes(
