@@ -3,8 +3,6 @@
 import re
 import time
 
-import pytest
-
 from tests.server.traffic import fetch, traffic
 from tests.services import wait_until
 
