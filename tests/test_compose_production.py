@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from allpairspy import AllPairs
 
 from tests.bakery import CHOICES, describe, run
 from tests.test_image import find_docker
@@ -12,17 +13,10 @@ pytestmark = pytest.mark.xdist_group("docker")
 
 PROXIES = ("caddy", "nginx")
 QUESTIONS = ("interface", "database", "cache", "media_storage", "task_queue", "metrics")
+# Every pair of answers that changes the file is in one of these.
 COMBINATIONS = [
-    {"deployment": proxy, question: answer}
-    for proxy in PROXIES
-    for question in QUESTIONS
-    for answer in CHOICES[question]
-]
-COMBINATIONS += [
-    {"deployment": "nginx", "database": database, "cache": cache, "task_queue": queue}
-    for database in CHOICES["database"]
-    for cache in CHOICES["cache"]
-    for queue in CHOICES["task_queue"]
+    dict(zip(("deployment", *QUESTIONS), row, strict=True))
+    for row in AllPairs([PROXIES, *(CHOICES[question] for question in QUESTIONS)])
 ]
 JOBS = {"dbshell", "files", "manage", "migrate", "static"}
 
