@@ -138,12 +138,13 @@ def drill_directly(instance) -> list[int]:
     upgrade = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c"}
     connection = client(instance.port)
     headers = PUBLIC | upgrade | {"HTTP2-Settings": "AAMAAABkAAQAAP__"}
-    connection.request("POST", "/drill/body/", b"hello", headers)
+    connection.request("POST", "/drill/received/", b"hello", headers)
     received = json.loads(connection.getresponse().read())["bytes"]
     assert received == 5, f"{received} of 5 bytes arrive with an upgrade to HTTP/2"
     connection.close()
     with connect() as connection:
-        connection.sendall(post(b"Content-Length: 10", path=b"/drill/body/") + b"hello")
+        head = post(b"Content-Length: 10", path=b"/drill/received/")
+        connection.sendall(head + b"hello")
         connection.shutdown(socket.SHUT_WR)
         status = listen(connection, 5)
     assert status in (CLOSED, 400), f"half a body: status {status}"
