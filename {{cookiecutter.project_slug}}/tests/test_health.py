@@ -8,6 +8,11 @@ from pytest_django.fixtures import Settings
 
 from core import health
 
+CHECKS = {
+    "database": health.Check(health.check_database),
+    "cache": health.Check(health.check_cache),
+}
+
 
 @pytest.fixture(autouse=True)
 def new_checks(
@@ -15,6 +20,7 @@ def new_checks(
 ) -> None:
     """Repeat no answer of another test; the instance does not drain."""
     monkeypatch.setattr(health, "LIFETIME_S", 0.0)
+    monkeypatch.setattr(health, "CHECKS", CHECKS)
     settings.DRAIN_FILE = tmp_path / "draining"
 
 
