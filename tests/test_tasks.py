@@ -142,6 +142,8 @@ def test_server_and_worker_find_the_broker_again(queue, tmp_path):
     with serve(queue.project, queue.env, tmp_path) as server, queue.worker() as worker:
         queue.add_user_in_the_admin(server, queue.address("before"), "before")
         wait_until(lambda: queue.smtp.messages, 30, "the first mail")
+        # With a task that nobody has confirmed yet, Kombu's error may end the worker.
+        worker.wait_for(lambda: "succeeded" in worker.log, 30, "the first task")
         queue.broker.restart()
         last = queue.address("after")
         queue.add_user_in_the_admin(server, last, "after")

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
-from django.core.files.storage import FileSystemStorage, storages
 from django.db import connection
 
 # %if cookiecutter.database == "postgresql" or (cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql")
@@ -88,7 +87,7 @@ def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
     # %else
     sends_mail = settings.ADMINS or settings.WELCOME_MAIL
     # %endif
-    is_file = isinstance(storages["default"], FileSystemStorage)
+    is_file = settings.STORAGES["default"]["BACKEND"].endswith("FileSystemStorage")
     is_on_disk = is_file or connection.vendor == "sqlite"
     # %if cookiecutter.interface == "wsgi" and cookiecutter.database == "postgresql"
     # Each thread keeps a connection, and so does the readiness check.
