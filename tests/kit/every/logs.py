@@ -50,12 +50,6 @@ def test_a_malformed_request_id_is_replaced(proposed):
     assert [len(chosen) for chosen in made] == [32, 32]
 
 
-def test_the_id_ends_with_the_request(client, lines):
-    client.get("/")
-    logging.getLogger("shop").info("between two requests")
-    assert [line.get("request_id") is None for line in lines()] == [False, True]
-
-
 def test_a_refused_host_leaves_short_lines_without_traceback(client, lines):
     client.get("/?token=secret", headers={"host": "evil.test"})
     written = lines()

@@ -38,5 +38,5 @@ def test_a_balancer_that_keeps_connections_longer_can_be_outlasted(monkeypatch):
     """Google's keeps them for 600 s."""
     monkeypatch.setenv("KEEPALIVE", "620")
     read = runpy.run_path(server.__file__)["KEEPALIVE"]
-    monkeypatch.setattr(server, "KEEPALIVE", read)
+    monkeypatch.setattr("config.server.KEEPALIVE", read)
     assert runpy.run_path("gunicorn.conf.py")["keepalive"] == 620

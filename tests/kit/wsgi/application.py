@@ -1,9 +1,10 @@
-"""config/wsgi.py: a body arrives whole, or it is refused."""
+"""Under WSGI a body arrives whole, or is refused; a thread forgets its request."""
 
 from io import BytesIO
 
 import pytest
 from config.wsgi import application
+from core.logs import request_id
 from django.test import RequestFactory
 
 FORM = "application/x-www-form-urlencoded"
@@ -35,3 +36,8 @@ def test_a_body_is_read_whole_or_refused(received, status):
     started = []
     application(environ, lambda line, headers: started.append(int(line.split()[0])))
     assert started == [status]
+
+
+def test_the_id_ends_with_the_request(client):
+    assert client.get("/").headers["X-Request-ID"]
+    assert request_id.get() is None
