@@ -73,6 +73,7 @@ class Nginx(Proxy):
             count = text.count(old)
             assert count == 1, f"nginx.conf has {old!r} {count} times"
             text = text.replace(old, new.format(**values))
+        text = text.replace("/srv/pages", str(self.project / "deploy" / "pages"))
         (self.folder / "nginx.conf").write_text(text)
 
     def _workers(self) -> set[str]:
