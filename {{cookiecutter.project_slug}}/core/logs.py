@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from copy import copy
 from time import perf_counter
 from traceback import format_exception
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -75,7 +75,9 @@ def printable(text: str) -> str:
 class OncePerMinute(logging.Filter):
     """Pass a message once a minute, as a warning: an outage must not fill the log."""
 
-    next: ClassVar[dict[Any, float]] = {}  # by message, when it may pass again
+    def __init__(self) -> None:
+        super().__init__()
+        self.next: dict[Any, float] = {}  # by message, when it may pass again
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.created < self.next.get(record.msg, 0):

@@ -32,8 +32,7 @@ def security_txt(request: HttpRequest) -> HttpResponse:
         "expires": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "canonical": f"https://{settings.ALLOWED_HOSTS[0].lstrip('.')}{request.path}",
     }
-    plain_text = "text/plain; charset=utf-8"
-    return render(request, "security.txt", context, content_type=plain_text)
+    return render(request, "security.txt", context, "text/plain; charset=utf-8")
 
 
 def error_page(request: HttpRequest, status: int) -> HttpResponse:
