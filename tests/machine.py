@@ -292,7 +292,7 @@ def make_tree(release: str) -> Path:
         tree.parent.mkdir(parents=True, exist_ok=True)
         program = find_program("debootstrap", "debootstrap")
         options = ("--variant=minbase", f"--include={PACKAGES}")
-        run([program, *options, release, tree, "http://deb.debian.org/debian"])
+        run([program, *options, release, tree])  # from its own default mirror
         (tree / "made").touch()
     return tree
 
