@@ -128,7 +128,7 @@ def test_schema_is_valid(api, project):
 @every_api
 def test_schema_is_made_for_many_at_the_same_moment(project, env, tmp_path):
     def read(number: int) -> int:
-        client = {"X-Forwarded-For": f"198.51.100.{number}"}
+        client = {"X-Forwarded-For": f"203.0.113.{number}"}
         return ask(server, "GET", SCHEMAS[project.answers["api"]], **client).status
 
     with serve(project, env, tmp_path) as server, ThreadPoolExecutor(8) as pool:

@@ -8,6 +8,9 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from config import server
@@ -34,8 +37,25 @@ def remove_folder(master: int) -> None:
 
 
 atexit.register(remove_folder, os.getpid())
+
+
+class Counts(client.registry.Collector):
+    """Leave out the empty file that a worker has just made, or was killed at.
+
+    https://github.com/prometheus/client_python/issues/1199
+    """
+
+    def collect(self) -> Iterator[client.Metric]:
+        files = []
+        for file in Path(FOLDER).glob("*.db"):
+            with suppress(FileNotFoundError):  # its worker has just ended
+                if file.stat().st_size:
+                    files.append(str(file))
+        yield from multiprocess.MultiProcessCollector.merge(files)
+
+
 registry = client.CollectorRegistry()
-multiprocess.MultiProcessCollector(registry)
+registry.register(Counts())
 
 
 def when_ready(master: Any) -> None:
