@@ -237,14 +237,14 @@ def test_firewall_lets_in_ssh_http_and_https_alone(server, laptop):
     assert "8080" in docker_rules
 
     assert find_open(laptop) == [22, 80, 443]
-    assert [laptop.hears_udp(port) for port in (443, 8000)] == [True, False]
+    assert not laptop.hears_udp(443)
     assert laptop.run(BUSYBOX, "ping", "-c", "1", "-W", "2", SERVER).returncode == 0
     server.run("systemctl", "stop", "nftables")
     assert list_docker_rules(server) == docker_rules
     # All of these ports listen: only the rules kept them closed.
     server.run("nft", "delete", "table", "inet", "server")
     assert find_open(laptop) == PORTS
-    assert laptop.hears_udp(8000)
+    assert laptop.hears_udp(443)
     server.run("systemctl", "start", "nftables")
     assert find_open(laptop) == [22, 80, 443]
     assert list_docker_rules(server) == docker_rules

@@ -74,12 +74,22 @@ class Site:
         self, *arguments: str, check: bool = True, stdin: str | None = None, **env: str
     ):
         """Run `just` as on a laptop that may use the server."""
+        just = self.path / ".venv" / "bin" / "just"
+        return self.run(just, *arguments, check=check, stdin=stdin, **env)
+
+    def run(
+        self,
+        *command: str | Path,
+        check: bool = True,
+        stdin: str | None = None,
+        **env: str,
+    ):
+        """Run a command in the project's folder on that laptop."""
         folders = [self.host.environment["PATH"], str(self.path / ".venv" / "bin")]
         path = {"PATH": os.pathsep.join(folders)}
-        just = self.path / ".venv" / "bin" / "just"
         environment = self.host.environment | self.trust | path | env
         options = {"cwd": self.path, "env": environment, "check": check, "input": stdin}
-        return run(just, *arguments, **options)
+        return run(*command, **options)
 
     @property
     def trust(self) -> dict[str, str]:

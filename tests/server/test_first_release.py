@@ -6,10 +6,16 @@ docs/deploy.md has them: `just server-setup`, which another test runs, and two m
 import re
 import ssl
 
+import pytest
+
 from tests.server.host import SITE
 from tests.server.traffic import Connection, fetch
 from tests.services import wait_until
+from tests.services.certificate import Certificate
 
+only_nginx = pytest.mark.parametrize(
+    "site", ["nginx wsgi", "nginx asgi"], indirect=True
+)
 STARTED = {
     "celery": {"beat-1", "broker-1", "worker-blue-1"},
     "database": {"worker-blue-1"},
@@ -27,7 +33,17 @@ def test_the_page_is_there_over_https_after_the_commands_of_the_guide(site, repo
     guide = (site.path / "docs" / "deploy.md").read_text()
     first = re.search(r"```sh\n(.*?)```", guide, re.DOTALL)[1].splitlines()
     assert [line.split()[1] for line in first] == ["server-setup", *site.output]
-    context = ssl.create_default_context(cafile=site.root)
+    wait_for_trust(site, site.root)
+    plain = site.answer_of_port_80("/")
+    assert (plain.status, plain.headers["Location"]) in {
+        (status, f"https://{SITE}/") for status in (301, 308)
+    }
+    report(f"{len(first)} commands, one of them in a test of its own")
+
+
+def wait_for_trust(site, authority) -> None:
+    """Wait until the page comes with a certificate of this authority alone."""
+    context = ssl.create_default_context(cafile=authority)
 
     def is_trusted() -> bool:
         connection = Connection(site.host, context=context)
@@ -39,12 +55,16 @@ def test_the_page_is_there_over_https_after_the_commands_of_the_guide(site, repo
         finally:
             connection.close()
 
-    wait_until(is_trusted, 60, "a page with a certificate of the authority")
-    plain = site.answer_of_port_80("/")
-    assert (plain.status, plain.headers["Location"]) in {
-        (status, f"https://{SITE}/") for status in (301, 308)
-    }
-    report(f"{len(first)} commands, one of them in a test of its own")
+    wait_until(is_trusted, 60, f"a page with a certificate of {authority.name}")
+
+
+def test_browsers_may_speak_http_2(site):
+    context = ssl.create_default_context(cafile=site.root)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    connection = Connection(site.host, context=context)
+    connection.connect()
+    assert connection.sock.selected_alpn_protocol() == "h2"
+    connection.close()
 
 
 def test_everything_is_healthy_and_nothing_else_runs(site):
@@ -123,6 +143,35 @@ def test_the_shell_cannot_write_unless_it_is_asked(site):
     assert "read-only transaction" in refused.stdout + refused.stderr
     assert "User" not in refused.stdout
     assert "x" in site.just("shell", "--write", stdin=code).stdout
+
+
+def test_the_database_has_a_shell(site):
+    query = "SELECT count(*) || ' users' FROM users_user;"
+    assert re.search(r"\d users", site.just("dbshell", stdin=query).stdout)
+
+
+@only_nginx
+def test_nginx_limits_attempts_to_log_in(site):
+    statuses = [
+        fetch(site.host, "/admin/login/", "POST", body=b"a=b").status
+        for number in range(15)
+    ]
+    assert 429 not in statuses[:11]
+    assert set(statuses[12:]) == {429}
+
+
+@only_nginx
+def test_an_own_certificate_is_read_at_once(site, tmp_path):
+    guide = (site.path / "docs" / "deploy.md").read_text()
+    script = re.search(r"```text\n(for file.*?)```", guide, re.DOTALL)[1]
+    own = Certificate(tmp_path, SITE)
+    files = site.path / "fullchain.pem", site.path / "privkey.pem"
+    own.file.rename(files[0])
+    own.key.rename(files[1])
+    site.run("sh", "-ec", script)
+    wait_for_trust(site, files[0])
+    for file in files:
+        file.unlink()
 
 
 def test_maintenance_shows_its_page_and_ends(site):

@@ -21,7 +21,7 @@ CHANGES = {
     "/tmp/scgi": "{folder}/scgi",
     "/srv/certificates/live/site": "{folder}",
     "listen 80;": "listen {host}:{plain_port};",
-    "listen 443 ssl;": "listen {host}:{port} ssl;",
+    "listen 443 ssl http2;": "listen {host}:{port} ssl http2;",
     "root /srv;": "root {project}/data;",
     "proxy_pass http://$app:8000;": "proxy_pass http://app;",
 }

@@ -16,8 +16,9 @@ from django.db import connection
 
 # %if cookiecutter.database == "postgresql" or (cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql")
 from config import server
-
 # %endif
+from config.env import read
+
 # What is wrong, and what to do.
 MESSAGES = """
 W001 No Content-Security-Policy is sent. Set SECURE_CSP or SECURE_CSP_REPORT_ONLY.
@@ -108,7 +109,7 @@ def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
         any(url.startswith("http://") and is_far(url) for url in addresses),
         is_clear and is_far(mail["host"]),
         "0.0.0.0/0" in settings.FORWARDED_ALLOW_IPS,
-        sends_mail and not {"EMAIL_URL", "EMAIL_URL_FILE"} & os.environ.keys(),
+        sends_mail and not read("EMAIL_URL"),
         is_file and not is_writable(Path(settings.MEDIA_ROOT)),
         # %if cookiecutter.database != "sqlite"
         any(

@@ -125,11 +125,15 @@ def test_everybody_as_a_proxy_is_reported(settings):
     assert messages() == {"core.W007"}
 
 
-def test_mails_about_errors_need_a_server(settings, monkeypatch):
+def test_mails_about_errors_need_a_server(settings, monkeypatch, tmp_path):
     monkeypatch.delenv("EMAIL_URL", raising=False)
     settings.ADMINS = ["ada@shop.test"]
     assert messages() == {"core.W008"}
-    monkeypatch.setenv("EMAIL_URL", "smtp://mail")
+    file = tmp_path / "EMAIL_URL"
+    file.touch()
+    monkeypatch.setenv("EMAIL_URL_FILE", str(file))
+    assert messages() == {"core.W008"}
+    file.write_text("smtp://mail")
     assert messages() == set()
 
 
