@@ -178,6 +178,12 @@ class Site:
         names = self.host.docker("ps", "--format={{.Names}}").split()
         return sorted(name for name in names if service in name)
 
+    @property
+    def colour(self) -> str:
+        """Return the colour of the release that serves."""
+        (colour,) = {name.split("-")[-2] for name in self.containers("-app-")}
+        return colour
+
     def restarts(self, name: str) -> int:
         return int(self.host.docker("inspect", "--format={{.RestartCount}}", name))
 

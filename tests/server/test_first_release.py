@@ -17,8 +17,8 @@ only_nginx = pytest.mark.parametrize(
     "site", ["nginx wsgi", "nginx asgi"], indirect=True
 )
 STARTED = {
-    "celery": {"beat-1", "broker-1", "worker-blue-1"},
-    "database": {"worker-blue-1"},
+    "celery": {"beat-1", "broker-1", "worker-COLOUR-1"},
+    "database": {"worker-COLOUR-1"},
     "none": set(),
 }
 NETWORKS = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}"
@@ -69,19 +69,25 @@ def test_browsers_may_speak_http_2(site):
 
 def test_everything_is_healthy_and_nothing_else_runs(site):
     site.wait_for_health()
-    expected = {"proxy-1", "app-blue-1", "app-blue-2", "database-1", "cache-1"}
+    expected = {"proxy-1", "app-COLOUR-1", "app-COLOUR-2", "database-1", "cache-1"}
     expected |= STARTED[site.project.answers["task_queue"]]
     expected |= (
         {"certbot-1"} if site.project.answers["deployment"] == "nginx" else set()
     )
-    prefix = f"{site.path.name}-"
-    assert set(site.containers()) == {f"{prefix}{name}" for name in expected}
+    assert set(site.containers()) == {
+        f"{site.path.name}-{name.replace('COLOUR', site.colour)}" for name in expected
+    }
 
 
 def test_secrets_are_made_once_and_never_shown(site):
     made = site.output["secrets"]
     assert "Made DJANGO_SECRET_KEY." in made.stdout
-    read = ("exec", f"{site.path.name}-app-blue-1", "cat", "/run/secrets/DATABASE_URL")
+    read = (
+        "exec",
+        f"{site.path.name}-app-{site.colour}-1",
+        "cat",
+        "/run/secrets/DATABASE_URL",
+    )
     url = site.host.docker(*read).strip()
     again = site.just("secrets")
     shown = "".join(
@@ -93,6 +99,7 @@ def test_secrets_are_made_once_and_never_shown(site):
 
 
 def test_the_proxy_cannot_reach_the_database(site):
+    app = f"app-{site.colour}"
     networks = {
         name: set(
             site.host.docker(
@@ -101,10 +108,10 @@ def test_the_proxy_cannot_reach_the_database(site):
                 f"{site.path.name}-{name}-1",
             ).split()
         )
-        for name in ("proxy", "database", "app-blue")
+        for name in ("proxy", "database", app)
     }
     assert not networks["proxy"] & networks["database"]
-    assert networks["app-blue"] == networks["proxy"] | networks["database"]
+    assert networks[app] == networks["proxy"] | networks["database"]
 
 
 def test_containers_have_no_rights_and_a_limit(site):
@@ -131,7 +138,7 @@ def test_every_command_of_the_guide_is_in_a_test(site):
 
 def test_commands_of_the_guide_look_inside(site):
     assert "no issues" in site.just("env=production", "manage", "check").stdout
-    assert "app-blue-1" in site.just("status").stdout
+    assert f"app-{site.colour}-1" in site.just("status").stdout
     assert re.match(r"\S+Z \S+@\S+ deploy \w+ ok", site.releases()[0])
 
 
