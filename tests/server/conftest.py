@@ -39,7 +39,15 @@ def host() -> Iterator[Host]:
         yield host
 
 
-@pytest.fixture(scope="session", params=SITES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Ask for every site, or for those of the mark `sites`."""
+    if "site" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("sites")
+        names = mark.args if mark else SITES
+        metafunc.parametrize("site", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def site(request, host, tmp_path_factory) -> Iterator[Site]:
     """Yield a site after its first release, by the commands of docs/deploy.md."""
     answers = SITES[request.param]

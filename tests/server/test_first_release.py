@@ -13,9 +13,7 @@ from tests.server.traffic import Connection, fetch
 from tests.services import wait_until
 from tests.services.certificate import Certificate
 
-only_nginx = pytest.mark.parametrize(
-    "site", ["nginx wsgi", "nginx asgi"], indirect=True
-)
+only_nginx = pytest.mark.sites("nginx wsgi", "nginx asgi")
 STARTED = {
     "celery": {"beat-1", "broker-1", "worker-COLOUR-1"},
     "database": {"worker-COLOUR-1"},

@@ -3,8 +3,6 @@
 import re
 import time
 
-import pytest
-
 from tests.server.traffic import fetch, traffic
 from tests.services import wait_until
 
@@ -21,14 +19,13 @@ print("done", User.objects.filter(username__startswith="{mark}").count())
 METHODS = {"celery": "delay", "database": "enqueue"}
 
 
-@pytest.mark.parametrize("least", [1000, 5000])
-def test_a_release_and_a_rollback_lose_no_request(site, report, least):
+def test_a_release_and_a_rollback_lose_no_request(site, report):
     site.wait_for_health()
     before = re.search(
         r"/static/css/site\.\w+\.css", fetch(site.host).content.decode()
     )[0]
-    site.append("static/css/site.css", f"\n/* {least} {time.time()} */\n")
-    site.add_migration(f"CREATE TABLE drill_{least} (id integer)")
+    site.append("static/css/site.css", f"\n/* {time.time()} */\n")
+    site.add_migration("CREATE TABLE drill (id integer)")
     release = site.commit("Second")
     old = site.containers("-app-")
     with traffic(site.host) as load:
@@ -38,7 +35,7 @@ def test_a_release_and_a_rollback_lose_no_request(site, report, least):
         page = fetch(site.host).content.decode()
         site.just("rollback")
         site.just("rollback", release)
-        load.wait_for(least)
+        load.wait_for(5000)
     assert not load.failures, f"{load.told()}, such as {load.failures[0]}"
     assert len(old) == len(new) == 2
     assert not set(old) & set(new)
