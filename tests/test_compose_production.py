@@ -49,7 +49,7 @@ def test_production_runs_what_was_chosen(bake, answers):
         for volume in service.get("volumes", []):
             assert volume["type"] == "volume", name
         if name in services:
-            assert service["restart"] == "unless-stopped", name
+            assert service["restart"] == "always", name
             assert not service["healthcheck"].get("disable"), name
         if name != "proxy":
             assert not service.get("ports"), name

@@ -121,7 +121,7 @@ def test_containers_have_no_rights_and_a_limit(site):
         if site.project.answers["deployment"] == "nginx":
             more = "[]"
         rights = f"true [ALL] {more} [no-new-privileges:true] true"
-        assert rest == f"{rights} unless-stopped local", line
+        assert rest == f"{rights} always local", line
 
 
 def test_every_command_of_the_guide_is_in_a_test(site):
