@@ -50,8 +50,11 @@ ALWAYS = set(
     config/server.py config/urls.py
     config/settings/__init__.py config/settings/base.py config/settings/development.py
     config/settings/production.py config/settings/testing.py
-    core/__init__.py core/apps.py core/bodies.py core/checks.py core/guessing.py
-    core/health.py core/logs.py core/mail.py core/masking.py core/middleware.py
+    core/__init__.py core/apps.py core/bodies.py core/checks.py core/doctor.py
+    core/guessing.py core/health.py core/logs.py core/mail.py core/masking.py
+    core/middleware.py
+    core/management/__init__.py core/management/commands/__init__.py
+    core/management/commands/doctor.py
     core/proxies.py core/sentry.py core/sessions.py
     docs/architecture.md docs/operations.md locale/.gitkeep
     public/favicon.ico public/robots.txt
@@ -72,9 +75,7 @@ API = """
     """
 # For every database server.
 SERVER = """
-    config/routers.py core/management/__init__.py
-    core/management/commands/__init__.py core/management/commands/migrate.py
-    tests/test_routers.py
+    config/routers.py core/management/commands/migrate.py tests/test_routers.py
     """
 # For every task queue.
 QUEUE = """
@@ -83,10 +84,11 @@ QUEUE = """
     """
 # For one server.
 SERVER_FILES = """
-    compose.production.yaml deploy/pages/maintenance.html deploy/pages/unavailable.html
-    deploy/production.env deploy/server/compose deploy/server/environment
-    deploy/server/manage deploy/server/release deploy/server/secrets deploy/server/setup
-    docs/deploy.md
+    compose.production.yaml deploy/backup/Dockerfile deploy/backup/backup
+    deploy/backup/database.sh deploy/pages/maintenance.html
+    deploy/pages/unavailable.html deploy/production.env deploy/server/compose
+    deploy/server/environment deploy/server/manage deploy/server/release
+    deploy/server/restore deploy/server/secrets deploy/server/setup docs/deploy.md
     """
 OWNED = {
     ("interface", "wsgi"): "config/wsgi.py",
@@ -114,7 +116,6 @@ OWNED = {
         """,
     ("media_storage", "filesystem"): "data/.gitignore",
     ("task_queue", "database"): f"""{QUEUE}
-        core/management/__init__.py core/management/commands/__init__.py
         core/management/commands/db_worker.py core/task_ids.py
         tests/test_database_tasks.py
         """,
@@ -161,7 +162,7 @@ TRACES = {
     ("database", "sqlite"): r"journal_mode|PRAGMA",
     ("cache", "memcached"): r"memcached",
     ("cache", "database"): r"createcachetable|DatabaseCache|MAX_ENTRIES",
-    ("media_storage", "s3"): r"\bs3\b|\bboto|\bAWS_",
+    ("media_storage", "s3"): r"\bs3\b(?!:https)|\bboto|\bAWS_",
     ("media_storage", "gcs"): r"\bgcs\b|gcloud|google(?!'s load)|\bGS_",
     ("media_storage", "azure"): r"azure",
     ("media_storage", "filesystem"): r"data/media/|/srv/media",

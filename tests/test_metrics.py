@@ -253,6 +253,10 @@ def test_every_metric_of_the_dashboard_and_the_alerts_is_scraped(
     panels = dashboard["panels"]
     expressions = [target["expr"] for panel in panels for target in panel["targets"]]
     assert len({panel["id"] for panel in panels}) == len(panels)
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    (marks / "backup").touch()
+    env = env | {"BACKUP_MARKS": str(marks)}
     data, target = tmp_path / "prometheus", f"{HOST}:{env['METRICS_PORT']}"
     prometheus = Prometheus(data, target, find_slug(project), rules)
     of_worker = env | {"METRICS_PORT": str(free_port())}

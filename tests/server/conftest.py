@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.server.host import Host
-from tests.server.images import BASE, bring
+from tests.server.images import BASE, bring, bring_restic
 from tests.server.site import Site
 
 IMAGES = {
@@ -22,20 +22,31 @@ SITES = {
         "task_queue": "database",
     },
 }
+# For backups alone.
+MORE = {
+    "caddy mysql": {"database": "mysql", "media_storage": "filesystem"},
+    "caddy sqlite": {
+        "database": "sqlite",
+        "cache": "database",
+        "media_storage": "filesystem",
+    },
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make test-all` has the server, on one worker: a first release takes minutes."""
+    """`make test` has one proxy and one interface, on one worker."""
     for item in items:
         if "tests/server/" in item.nodeid:
             item.add_marker(pytest.mark.xdist_group("server"))
-            item.add_marker(pytest.mark.long)
+            if item.callspec.params["site"] != "caddy wsgi":
+                item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(scope="session")
 def host() -> Iterator[Host]:
     with Host() as host:
         bring(host, BASE, "postgres:18", "redis:8")
+        bring_restic(host)
         yield host
 
 
@@ -50,8 +61,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def site(request, host, tmp_path_factory) -> Iterator[Site]:
     """Yield a site after its first release, by the commands of docs/deploy.md."""
-    answers = SITES[request.param]
-    bring(host, *IMAGES[answers["deployment"]])
+    answers = (SITES | MORE)[request.param]
+    bring(host, *IMAGES[answers.get("deployment", "caddy")])
+    if answers.get("database") == "mysql":
+        bring(host, "mysql:8.4")
     site = Site(host, tmp_path_factory.mktemp("site"), **answers)
     with site.authority() as site.root:
         site.output = {command: site.just(command) for command in ("secrets", "deploy")}

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +30,7 @@ PidFile none
 StrictModes no
 UsePAM no
 MaxStartups 100
+Subsystem sftp internal-sftp
 SetEnv DOCKER_HOST=unix://{folder}/docker.sock PATH={path}
 """
 CLIENT = """
@@ -241,6 +243,15 @@ class Tunnel(BaseHTTPRequestHandler):
             back.start()
             pump(self.connection, remote)
             back.join()
+
+    def do_GET(self) -> None:
+        """Fetch a Debian package."""
+        with urllib.request.urlopen(self.path, timeout=60) as remote:
+            content = remote.read()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def log_message(self, *arguments: object) -> None:
         pass

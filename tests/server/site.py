@@ -55,9 +55,8 @@ class Site:
     def __init__(self, host: Host, folder: Path, **answers: str) -> None:
         self.host = host
         self.folder = folder
-        self.project = Project.bake(
-            folder, domain_name=SITE, media_storage="none", ci="none", **answers
-        )
+        small = {"domain_name": SITE, "media_storage": "none", "ci": "none"}
+        self.project = Project.bake(folder, **(small | answers))
         self.path = self.project.path
         shutil.copy(VIEWS, self.path / "apps" / "drill.py")
         with (self.path / "config" / "urls.py").open("a") as urls:

@@ -170,13 +170,21 @@ def test_an_own_certificate_is_read_at_once(site, tmp_path):
     guide = (site.path / "docs" / "deploy.md").read_text()
     script = re.search(r"```text\n(for file.*?)```", guide, re.DOTALL)[1]
     own = Certificate(tmp_path, SITE)
-    files = site.path / "fullchain.pem", site.path / "privkey.pem"
-    own.file.rename(files[0])
-    own.key.rename(files[1])
+    proxy, live = f"{site.path.name}-proxy-1", "/srv/certificates/live/site"
+    pairs = [("fullchain.pem", own.file), ("privkey.pem", own.key)]
+    of_certbot = [
+        site.host.docker("exec", proxy, "cat", f"{live}/{name}") for name, _ in pairs
+    ]
+    for name, file in pairs:
+        (site.path / name).write_bytes(file.read_bytes())
     site.run("sh", "-ec", script)
-    wait_for_trust(site, files[0])
-    for file in files:
-        file.unlink()
+    wait_for_trust(site, own.file)
+    for (name, _), text in zip(pairs, of_certbot, strict=True):
+        (site.path / name).write_text(text)
+    site.run("sh", "-ec", script)
+    wait_for_trust(site, site.root)
+    for name, _ in pairs:
+        (site.path / name).unlink()
 
 
 def test_maintenance_shows_its_page_and_ends(site):

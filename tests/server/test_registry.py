@@ -27,6 +27,7 @@ def registry(host: Host, folder: Path):
         yield "127.0.0.1:5000"
 
 
+@pytest.mark.long
 @pytest.mark.sites("caddy wsgi")
 def test_a_release_is_pulled_from_the_registry_that_is_named(site, report, tmp_path):
     name = site.path.name

@@ -3,6 +3,8 @@
 import re
 import time
 
+import pytest
+
 from tests.server.traffic import fetch, traffic
 from tests.services import wait_until
 
@@ -47,6 +49,7 @@ def test_everything_comes_back_after_the_engine_was_killed(site, report):
     report(f"engine killed: all healthy {time.monotonic() - began:.0f} s later")
 
 
+@pytest.mark.long
 def test_staging_is_a_project_of_its_own(site):
     production = f"{site.path.name}-proxy-1"
     (site.path / "deploy" / "staging.env").write_bytes(

@@ -8,12 +8,14 @@ from tests.services.process import HOST, find_program, run
 class Certificate:
     """A certificate and its key, as PEM files, for 127.0.0.1 and some host names."""
 
-    def __init__(self, folder: Path, *hosts: str) -> None:
+    def __init__(self, folder: Path, *hosts: str, days: int = 2) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.file = folder / "certificate.pem"
         self.key = folder / "key.pem"
         names = ",".join([f"IP:{HOST}", *(f"DNS:{host}" for host in hosts)])
         program = find_program("openssl", "openssl")
-        options = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test".split()
+        options = (
+            f"req -x509 -newkey rsa:2048 -nodes -days {days} -subj /CN=test".split()
+        )
         options += ["-addext", f"subjectAltName={names}"]
         run([program, *options, "-out", self.file, "-keyout", self.key])

@@ -55,6 +55,7 @@ class Env(environ.Env):
     def __init__(self) -> None:
         super().__init__()
         self.problems: dict[str, str] = {}
+        self.names: set[str] = set()  # that were read
 
     def get_value(
         self, var: str, cast: Any = None, default: Any = NOTSET, **options: Any
@@ -64,6 +65,7 @@ class Env(environ.Env):
         A variable without a default is required: it must not be empty or hold a
         placeholder. After a problem return the default, or an empty value of the type.
         """
+        self.names |= {var, f"{var}_FILE"}
         required = default is NOTSET
         cast = cast if required or default is None else cast or type(default)
         try:

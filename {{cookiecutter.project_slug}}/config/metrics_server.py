@@ -13,6 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+# %if cookiecutter.deployment in ("caddy", "nginx")
+from django.conf import settings
+
+# %endif
 from config import server
 
 # In memory where the files of all workers fit: each count is written there, and where
@@ -54,8 +58,24 @@ class Counts(client.registry.Collector):
         yield from multiprocess.MultiProcessCollector.merge(files)
 
 
+# %if cookiecutter.deployment in ("caddy", "nginx")
+class Backups(client.registry.Collector):
+    """When a backup, or a drill of one, went well; 0 after a drill that failed."""
+
+    def collect(self) -> Iterator[client.Metric]:
+        name = "django_backup_timestamp_seconds"
+        times = client.Metric(name, "The last good one of a kind.", "gauge")
+        for mark in settings.BACKUP_MARKS.glob("*"):
+            times.add_sample(name, {"kind": mark.name}, mark.stat().st_mtime)
+        yield times
+
+
+# %endif
 registry = client.CollectorRegistry()
 registry.register(Counts())
+# %if cookiecutter.deployment in ("caddy", "nginx")
+registry.register(Backups())
+# %endif
 
 
 def when_ready(master: Any) -> None:

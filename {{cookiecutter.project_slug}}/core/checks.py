@@ -14,9 +14,6 @@ from django.conf import settings
 from django.core import checks
 from django.db import connection
 
-# %if cookiecutter.database == "postgresql" or (cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql")
-from config import server
-# %endif
 from config.env import read
 
 # What is wrong, and what to do.
@@ -66,6 +63,24 @@ def is_writable(folder: Path) -> bool:
     return nearest.is_dir() and os.access(nearest, os.W_OK)
 
 
+# %if cookiecutter.database == "postgresql" or (cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql")
+def count_connections() -> int:
+    """Return how many connections to the database an instance takes at most."""
+    from config import server
+
+    # %if cookiecutter.interface == "wsgi"
+    # Each thread keeps a connection, and so does the readiness check.
+    each = server.THREADS + 1
+    # %else
+    each = 0
+    # %endif
+    # %if cookiecutter.database == "postgresql"
+    each = getattr(settings, "POOL_MAX_SIZE", 0) or each
+    # %endif
+    return server.WORKERS * each
+
+
+# %endif
 @checks.register(deploy=True)
 def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
     """Tell what is allowed, and dangerous or useless in production."""
@@ -90,17 +105,6 @@ def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
     # %endif
     is_file = settings.STORAGES["default"]["BACKEND"].endswith("FileSystemStorage")
     is_on_disk = is_file or connection.vendor == "sqlite"
-    # %if cookiecutter.interface == "wsgi" and cookiecutter.database == "postgresql"
-    # Each thread keeps a connection, and so does the readiness check.
-    connections = server.WORKERS * (
-        getattr(settings, "POOL_MAX_SIZE", 0) or server.THREADS + 1
-    )
-    # %elif cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql"
-    # Each thread keeps a connection, and so does the readiness check.
-    connections = server.WORKERS * (server.THREADS + 1)
-    # %elif cookiecutter.database == "postgresql"
-    connections = server.WORKERS * getattr(settings, "POOL_MAX_SIZE", 0)
-    # %endif
     problems = (
         not settings.SECURE_CSP and not settings.SECURE_CSP_REPORT_ONLY,
         any(host == ".*" or host.endswith(EXAMPLES) for host in hosts),
@@ -119,14 +123,14 @@ def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
         ),
         # %endif
         # %if cookiecutter.database == "postgresql"
-        connections > 40 and not getattr(settings, "PGBOUNCER", False),
+        count_connections() > 40 and not getattr(settings, "PGBOUNCER", False),
         # %elif cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql"
-        connections > 40,
+        count_connections() > 40,
         # %endif
         not dsn,
     )
     # %if cookiecutter.database == "postgresql" or (cookiecutter.interface == "wsgi" and cookiecutter.database == "mysql")
-    lines = MESSAGES.format(connections).strip().splitlines()
+    lines = MESSAGES.format(count_connections()).strip().splitlines()
     # %else
     lines = MESSAGES.strip().splitlines()
     # %endif

@@ -329,6 +329,10 @@ READINESS_CHECKS = {
     "cache": "core.health.check_cache",
 }
 # %endif
+# %if cookiecutter.deployment in ("caddy", "nginx")
+# deploy/backup/backup changes the time of a file here when all went well.
+BACKUP_MARKS = Path(env.str("BACKUP_MARKS", default="/run/backup"))
+# %endif
 # An instance takes no new traffic while this file exists.
 DRAIN_FILE = Path(env.str("DRAIN_FILE", default="/tmp/draining"))  # noqa: S108
 
