@@ -3,6 +3,7 @@
 docs/deploy.md has them: `just server-setup`, which another test runs, and two more.
 """
 
+import json
 import re
 import ssl
 
@@ -138,6 +139,10 @@ def test_commands_of_the_guide_look_inside(site):
     assert "no issues" in site.just("env=production", "manage", "check").stdout
     assert f"app-{site.colour}-1" in site.just("status").stdout
     assert re.match(r"\S+Z \S+@\S+ deploy \w+ ok", site.releases()[0])
+    told = site.just("env=production", "doctor", "--json", check=False).stdout
+    faults = {row["probe"] for row in json.loads(told) if row["level"] != "info"}
+    # Its name is in no DNS; mail and backups have not been set up.
+    assert faults == {"site", "mail", "backup"}
 
 
 def test_the_shell_cannot_write_unless_it_is_asked(site):

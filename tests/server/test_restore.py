@@ -253,14 +253,19 @@ def test_what_fails_half_way_counts_as_no_backup(site, backups):
     assert not backups.folder.exists()
     away.rename(backups.folder)
 
-    half = "dump_database() { head -c 5000 /dev/urandom >$1; return 1; }\nback_up"
-    result = backups.run(half, check=False)
-    assert result.returncode != 0
-    assert "No backup: it failed at: dump the database." in result.stderr
-    short = 'eval "whole_$(declare -f dump_database)"\n'
-    short += 'dump_database() { whole_dump_database "$1"; truncate --size=-99 "$1"; }\n'
-    result = backups.run(f"{short}back_up", check=False)
-    assert "No backup: it failed at: read the dump." in result.stderr
+    whole = 'eval "whole_$(declare -f dump_database)"\n'
+    for step, broken in {
+        "dump the database": 'head -c 5000 /dev/urandom >"$1"; return 1',
+        "dump the database, on a full disk": (
+            'ln -s /dev/full "$1"; whole_dump_database "$1"'
+        ),
+        "read the dump": 'whole_dump_database "$1"; truncate --size=-99 "$1"',
+    }.items():
+        script = f"{whole}dump_database() {{ {broken}; }}\nback_up"
+        result = backups.run(script, check=False)
+        assert result.returncode != 0, step
+        failed = f"No backup: it failed at: {step.partition(',')[0]}."
+        assert failed in result.stderr, step
 
     name = f"{site.path.name}-backup"
     assert backups.count() == count
