@@ -112,10 +112,10 @@ class Site:
         with Process(command, data, name="authority") as authority:
             authority.wait_for(root.exists, 60, "the authority has a certificate")
             if self.project.answers["deployment"] == "caddy":
-                self._trust(root)
+                self.trust_authority(root)
             yield root
 
-    def _trust(self, root: Path) -> None:
+    def trust_authority(self, root: Path) -> None:
         """Put the authority's certificate where Caddy's options name it."""
         volume = f"{self.path.name}_certificates"
         labels = {"project": self.path.name, "volume": "certificates"}

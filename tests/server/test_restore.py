@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -271,3 +272,19 @@ def test_what_fails_half_way_counts_as_no_backup(site, backups):
     assert backups.count() == count
     site.just("backup")
     assert name in site.host.docker("image", "ls")
+
+
+@pytest.mark.long
+def test_a_server_that_is_gone_comes_back(site, backups, report):
+    before = look(site)
+    site.just("backup")
+    began = time.monotonic()
+    site.host.clear()
+    site.trust_authority(site.root)
+    site.just("secrets")
+    backups.give_keys()
+    site.just("deploy")
+    site.just("restore", "--yes", site.path.name)
+    assert look(site) == before
+    wait_until(lambda: fetch(site.host).status == 200, 60, "the page")
+    report(f"from an empty server to the same site in {time.monotonic() - began:.0f} s")
