@@ -76,9 +76,12 @@ def site(request, host, tmp_path_factory) -> Iterator[Site]:
 def report(request: pytest.FixtureRequest, record_property):
     """Return a function that adds a figure to the table of promises."""
     promise = request.module.__doc__.splitlines()[0].rstrip(".")
-    proxy, interface = request.node.callspec.params["site"].split()
+    site = request.node.callspec.params["site"]
+    name, _, interface = site.rpartition(" ")
+    if site in MORE:
+        name, interface = site.split()[1], "wsgi"
 
     def report(figure: str) -> None:
-        record_property("promise", (promise, interface, f"{proxy}: {figure}"))
+        record_property("promise", (promise, interface, f"{name}: {figure}"))
 
     return report

@@ -57,6 +57,7 @@ STORE = """
 mkdir -p new && dump_database new/dump
 {change}
 restic backup --quiet --host site --tag complete {options} "$work/new" {media}
+restic prune --quiet --max-unused 0
 rm -r new
 """
 
