@@ -209,6 +209,7 @@ def test_the_drill_passes_on_a_sound_backup_and_leaves_nothing(site, backups, re
     left = backups.run("ls /srv/scratch; ls -d restored || :; count_rows scratch || :")
     assert "users_user" not in left.stdout
     assert not left.stdout.strip()
+    assert not load.failures, f"{load.told()}, such as {load.failures[0]}"
     report(f"drill beside the site: {load.told()}")
 
 
