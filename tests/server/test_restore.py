@@ -1,6 +1,7 @@
 """Backup: what was destroyed comes back, and one that is not sound is noticed."""
 
 import re
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ import pytest
 
 from tests.server.site import Site
 from tests.server.traffic import fetch, traffic
-from tests.services import wait_until
+from tests.services import Process, wait_until
 
 pytestmark = pytest.mark.sites("caddy wsgi", "caddy mysql", "caddy sqlite")
 PASSWORD = "a long password for backups"
@@ -118,9 +119,13 @@ def look(site) -> str:
     return site.just("shell", stdin=LOOK).stdout
 
 
-def test_a_release_takes_a_backup_first(backups):
+def test_a_release_takes_a_backup_first(site, backups):
     assert "back up" in backups.output
     assert backups.count() == 1
+    guide = (site.path / "docs" / "operations.md").read_text()
+    chapter = guide[guide.index("## Backups") : guide.index("## Health")]
+    commands = {*re.findall(r"(?m)^just ([\w-]+)", chapter)}
+    assert commands == {"secrets", "deploy", "backup", "restore", "restore-drill"}
 
 
 def test_what_was_destroyed_comes_back(site, backups, report):
@@ -274,6 +279,21 @@ def test_what_fails_half_way_counts_as_no_backup(site, backups):
     assert backups.count() == count
     site.just("backup")
     assert name in site.host.docker("image", "ls")
+
+
+@pytest.mark.long
+def test_a_monitor_is_told(site, backups, tmp_path):
+    (tmp_path / "ping").touch()
+    address, port = site.host.address, "8099"
+    serve = (sys.executable, "-u", "-m", "http.server", port, "--bind", address)
+    command = site.host.inside(*serve, "--directory", tmp_path)
+    with Process(command, tmp_path, name="monitor") as monitor:
+        monitor.wait_for(lambda: "Serving" in monitor.log, 10, "the monitor listens")
+        option = f"--env=BACKUP_PING_URL=http://{address}:{port}/ping"
+        backups.run("back_up", option)
+        assert "GET /ping HTTP" in monitor.log
+        backups.run("dump_database() { return 1; }; back_up", option, check=False)
+        assert "GET /ping/fail HTTP" in monitor.log
 
 
 @pytest.mark.long
