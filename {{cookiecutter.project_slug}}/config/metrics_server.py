@@ -43,6 +43,19 @@ def remove_folder(master: int) -> None:
 atexit.register(remove_folder, os.getpid())
 
 
+# %if cookiecutter.deployment in ("caddy", "nginx")
+class Backups(client.registry.Collector):
+    """When a backup, or a drill of one, went well; 0 after a drill that failed."""
+
+    def collect(self) -> Iterator[client.Metric]:
+        name = "django_backup_timestamp_seconds"
+        times = client.Metric(name, "The last good one of a kind.", "gauge")
+        for mark in settings.BACKUP_MARKS.glob("*"):
+            times.add_sample(name, {"kind": mark.name}, mark.stat().st_mtime)
+        yield times
+
+
+# %endif
 class Counts(client.registry.Collector):
     """Leave out the empty file that a worker has just made, or was killed at.
 
@@ -58,24 +71,11 @@ class Counts(client.registry.Collector):
         yield from multiprocess.MultiProcessCollector.merge(files)
 
 
-# %if cookiecutter.deployment in ("caddy", "nginx")
-class Backups(client.registry.Collector):
-    """When a backup, or a drill of one, went well; 0 after a drill that failed."""
-
-    def collect(self) -> Iterator[client.Metric]:
-        name = "django_backup_timestamp_seconds"
-        times = client.Metric(name, "The last good one of a kind.", "gauge")
-        for mark in settings.BACKUP_MARKS.glob("*"):
-            times.add_sample(name, {"kind": mark.name}, mark.stat().st_mtime)
-        yield times
-
-
-# %endif
 registry = client.CollectorRegistry()
-registry.register(Counts())
 # %if cookiecutter.deployment in ("caddy", "nginx")
 registry.register(Backups())
 # %endif
+registry.register(Counts())
 
 
 def when_ready(master: Any) -> None:
