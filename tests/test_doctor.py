@@ -164,15 +164,13 @@ def test_each_fault_is_named(project, env, tmp_path):
                 "No restore-drill was good for 192 hours",
             ]
         }
-        assert [*faults(WEB_CONCURRENCY="1000000")][-1:] == ["shared_memory"]
+        assert "shared_memory" in faults(WEB_CONCURRENCY="1000000")
         kept = folder.with_name("kept")
-        if folder.exists():
-            folder.rename(kept)
+        folder.rename(kept)
         folder.write_bytes(b"not a folder")
         assert "store" in faults()
         folder.unlink()
-        if kept.exists():
-            kept.rename(folder)
+        kept.rename(folder)
         assert faults(DJANGO_ALLOWED_HOSTS="nowhere.invalid") == {
             "site": ["nowhere.invalid is not in the DNS"]
         }

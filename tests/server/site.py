@@ -196,6 +196,14 @@ class Site:
         output = self.just("releases").stdout
         return output.partition("Kept,")[0].splitlines()
 
+    def wait_for_health_of(self, name: str) -> None:
+        form = "--format={{.State.Health.Status}}"
+        wait_until(
+            lambda: self.host.docker("inspect", form, name).strip() == "healthy",
+            120,
+            f"{name} is healthy",
+        )
+
     def wait_for_health(self, seconds: float = 240) -> None:
         def is_healthy() -> bool:
             states = self.host.docker("ps", "--format={{.Status}}").splitlines()

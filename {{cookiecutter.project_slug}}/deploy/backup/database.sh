@@ -23,8 +23,11 @@ count_rows() { # DATABASE
         done
 }
 swap_databases() { # NAME for the old one: nothing may be open
-    cp "$scratch" "$live.new" && rm -f "$live-wal" "$live-shm"
-    mv "$live" "/app/data/$1.sqlite3" && mv "$live.new" "$live"
+    cp "$scratch" "$live.new"
+    for part in "" -wal -shm; do # a killed process leaves rows in the second
+        [ ! -e "$live$part" ] || mv "$live$part" "/app/data/$1.sqlite3$part"
+    done
+    mv "$live.new" "$live"
 }
 # %else
 url=$(cat /run/secrets/DATABASE_URL)
@@ -84,8 +87,10 @@ application=$user
 if [ -s /run/database_secrets/MYSQL_ROOT_PASSWORD ]; then
     user=root password=$(cat /run/database_secrets/MYSQL_ROOT_PASSWORD)
 fi
+umask 077
+password=${password//\\/\\\\}
 printf '[client]\nhost=%s\nport=%s\nuser=%s\npassword="%s"\n' "${server%:*}" \
-    "${server##*:}" "$user" "$password" >/tmp/client.cnf
+    "${server##*:}" "$user" "${password//\"/\\\"}" >/tmp/client.cnf
 
 tool() { "$1" --defaults-extra-file=/tmp/client.cnf "${@:2}"; }
 sql() { tool mysql --batch --skip-column-names "$1"; } # DATABASE
@@ -98,7 +103,7 @@ read_dump() { tail -n 1 "$1" | grep -q '^-- Dump completed'; }
 check_version() { # FILE
     local from to
     from=$(sed -n 's/^-- Server version[[:space:]]*//p' "$1" | head -n 1)
-    to=$(sql mysql <<<"SELECT version()")
+    to=$(sql "" <<<"SELECT version()")
     [ "${from%.*}" = "${to%.*}" ] || fail "The dump is of $from, and the server is $to."
 }
 restore_database() { # FILE
