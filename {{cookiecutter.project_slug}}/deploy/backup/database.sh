@@ -12,7 +12,11 @@ dump_database() { # FILE
 live, copy = map(sqlite3.connect, sys.argv[1:])
 live.backup(copy)' "$live" "$1"
 }
-read_dump() { [ "$(sql "$1" "PRAGMA integrity_check")" = ok ]; }
+read_dump() { # SQLite fills up a last page that was cut: its size tells
+    local size
+    size=$(($(sql "$1" "PRAGMA page_count") * $(sql "$1" "PRAGMA page_size")))
+    [ "$(sql "$1" "PRAGMA integrity_check")" = ok ] && [ "$(stat -c %s "$1")" = "$size" ]
+}
 check_version() { :; }
 restore_database() { cp "$1" "$scratch"; }
 drop_scratch() { rm -f "$scratch"; }
