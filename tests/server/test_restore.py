@@ -68,7 +68,7 @@ class Backups:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.folder = site.host.folder / f"repository-{site.path.name}"
+        self.folder = site.host.folder / f"repository-{site.folder.name}"
         address = f"sftp:root@{site.host.address}:{self.folder}"
         settings = site.path / "deploy" / "production.env"
         text = settings.read_text()
