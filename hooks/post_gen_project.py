@@ -21,8 +21,8 @@ media_storage=s3          config/settings/storage.py core/s3.py core/uploads.py 
 media_storage=gcs         config/settings/storage.py core/gcs.py core/uploads.py tests/test_storage.py
 media_storage=azure       config/settings/storage.py core/azure.py core/uploads.py tests/test_storage.py
 media_storage=filesystem  data
-task_queue=database       core/task_ids.py core/management/commands/db_worker.py apps/users/apps.py apps/users/mails.py apps/users/tasks.py templates/mail tests/test_database_tasks.py
-task_queue=celery         apps/users/apps.py apps/users/mails.py apps/users/tasks.py config/celery.py core/tasks.py templates/mail tests/test_celery_tasks.py
+task_queue=database       core/task_ids.py core/management/commands/db_worker.py deploy/kubernetes/base/worker.yaml apps/users/apps.py apps/users/mails.py apps/users/tasks.py templates/mail tests/test_database_tasks.py
+task_queue=celery         deploy/kubernetes/base/worker.yaml apps/users/apps.py apps/users/mails.py apps/users/tasks.py config/celery.py core/tasks.py templates/mail tests/test_celery_tasks.py
 api=drf                   apps/api apps/api/authentication.py apps/api/throttling.py apps/api/urls.py apps/api/views.py static/js templates/api tests/test_api.py
 api=ninja                 apps/api apps/api/endpoints.py apps/api/security.py apps/api/users.py static/js templates/api tests/test_api.py
 metrics=prometheus        config/metrics_server.py core/metrics.py deploy deploy/grafana deploy/prometheus tests/test_metrics.py
@@ -31,6 +31,7 @@ login=username            apps/users/migrations/0001_initial.py apps/users/model
 login=email               apps/users/migrations/0001_user.py apps/users/models tests/test_email_login.py
 deployment=caddy          compose.production.yaml deploy deploy/backup deploy/caddy deploy/pages deploy/production.env deploy/server docs/deploy.md
 deployment=nginx          compose.production.yaml deploy deploy/backup deploy/nginx deploy/pages deploy/production.env deploy/server docs/deploy.md
+deployment=kubernetes     deploy deploy/backup deploy/kubernetes docs/kubernetes.md
 ci=github                 .github
 ci=gitlab                 .gitlab-ci.yml renovate.json
 """  # noqa: E501 - a table
@@ -43,10 +44,6 @@ def find_unchosen(answers):
     """Return the listed paths that none of the answers (by question) keeps, sorted."""
     chosen = {path for path, name, answer in OWNED_PATHS if answers[name] == answer}
     return sorted({path for path, _, _ in OWNED_PATHS} - chosen)
-
-
-def remove(path):
-    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def fill_secrets(example):
@@ -74,8 +71,8 @@ def init_git(project):
 def main():
     answers = json.loads(r"""{{ cookiecutter | tojson }}""")
     project = Path.cwd()
-    for path in find_unchosen(answers):
-        remove(project / path)
+    for path in map(project.joinpath, find_unchosen(answers)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for step in (write_env, init_git):
         try:
             step(project)

@@ -82,13 +82,30 @@ QUEUE = """
     apps/users/apps.py apps/users/mails.py apps/users/tasks.py
     templates/mail/welcome.txt
     """
+BACKUP_FILES = """
+    deploy/backup/Dockerfile deploy/backup/backup deploy/backup/database.sh
+    deploy/backup/restore
+    """
 # For one server.
-SERVER_FILES = """
-    compose.production.yaml deploy/backup/Dockerfile deploy/backup/backup
-    deploy/backup/database.sh deploy/pages/maintenance.html
+SERVER_FILES = f"""{BACKUP_FILES}
+    compose.production.yaml deploy/pages/maintenance.html
     deploy/pages/unavailable.html deploy/production.env deploy/server/compose
     deploy/server/environment deploy/server/manage deploy/server/release
-    deploy/server/restore deploy/server/secrets deploy/server/setup docs/deploy.md
+    deploy/server/secrets deploy/server/setup docs/deploy.md
+    """
+CLUSTER_FILES = f"""{BACKUP_FILES}
+    deploy/kubernetes/backup/backup.yaml deploy/kubernetes/backup/kustomization.yaml
+    deploy/kubernetes/base/ingress.yaml deploy/kubernetes/base/kustomization.yaml
+    deploy/kubernetes/base/jobs.yaml deploy/kubernetes/base/network.yaml
+    deploy/kubernetes/base/pod.yaml deploy/kubernetes/base/service-account.yaml
+    deploy/kubernetes/base/web.yaml deploy/kubernetes/environment
+    deploy/kubernetes/kubectl
+    deploy/kubernetes/production/kustomization.yaml
+    deploy/kubernetes/production/namespace.yaml
+    deploy/kubernetes/production/settings.env deploy/kubernetes/release
+    deploy/kubernetes/staging/kustomization.yaml
+    deploy/kubernetes/staging/namespace.yaml deploy/kubernetes/staging/settings.env
+    docs/kubernetes.md
     """
 OWNED = {
     ("interface", "wsgi"): "config/wsgi.py",
@@ -150,6 +167,7 @@ OWNED = {
         "deployment",
         "nginx",
     ): f"{SERVER_FILES} deploy/nginx/Dockerfile deploy/nginx/nginx.conf",
+    ("deployment", "kubernetes"): CLUSTER_FILES,
     ("ci", "github"): ".github/dependabot.yml .github/workflows/ci.yml",
     ("ci", "gitlab"): ".gitlab-ci.yml renovate.json",
 }
@@ -181,6 +199,7 @@ TRACES = {
     ("login", "email"): r"LowercaseEmail|attempted_email|AXES_USERNAME_CALLABLE",
     ("deployment", "caddy"): r"caddy",
     ("deployment", "nginx"): r"nginx(?!'s status)|certbot",
+    ("deployment", "kubernetes"): r"kubectl|kustomiz|deploy/kubernetes",
     ("ci", "github"): r"(?<!\w)\.github\b|GITHUB_|GitHub Actions|dependabot",
     ("ci", "gitlab"): r"gitlab|renovate",
     ("license", "MIT"): r"\bMIT\b|Permission is hereby granted",
@@ -192,7 +211,10 @@ TRACES = {
 SHARED_TRACES = {
     (("cache", "redis"), ("task_queue", "celery")): r"redis(?!trib)|valkey",
     (("deployment", "caddy"), ("deployment", "nginx")): (
-        r"just (deploy|rollback|secrets|maintenance)|compose\.production|deploy/server"
+        r"just maintenance|compose\.production|deploy/server"
+    ),
+    (("deployment", "caddy"), ("deployment", "nginx"), ("deployment", "kubernetes")): (
+        r"just (deploy|rollback|secrets)|deploy/backup"
     ),
     (("task_queue", "database"), ("task_queue", "celery")): (
         r"welcome|enqueue|resume_request|just worker"
@@ -239,6 +261,8 @@ def test_files_are_exactly_those_asked_for(bake, answers):
     for (question, answer), paths in OWNED.items():
         if answers[question] == answer:
             expected.update(paths.split())
+    if answers["deployment"] == "kubernetes" and answers["task_queue"] != "none":
+        expected.add("deploy/kubernetes/base/worker.yaml")
     assert bake(**answers).files() == expected
 
 

@@ -32,7 +32,7 @@ def test_python_passes_the_projects_own_rules_in_place():
 def test_configuration_parses_in_place():
     tomllib.loads((PROJECT_TEMPLATE / "pyproject.toml").read_text(encoding="utf-8"))
     for path in PROJECT_TEMPLATE.rglob("*.y*ml"):
-        yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert all(yaml.safe_load_all(path.read_text(encoding="utf-8")))
 
 
 def test_every_question_has_a_prompt_and_every_answer_a_line_of_help():
