@@ -221,7 +221,9 @@ SHARED_TRACES = {
     ),
 }
 # Words that only a project with an API may contain.
-API_TRACES = r"\bAPI\b|apps\.api|apps/api|\bcors|openapi|swagger|access.?token"
+API_TRACES = (
+    r"\bAPI\b(?!\.letsencrypt)|apps\.api|apps/api|\bcors|openapi|swagger|access.?token"
+)
 
 # Files that cannot have a comment.
 NO_COMMENTS = re.compile(r"\.(json|ico)$|^LICENSE$|^\.python-version$")
