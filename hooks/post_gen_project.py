@@ -31,6 +31,7 @@ login=username            apps/users/migrations/0001_initial.py apps/users/model
 login=email               apps/users/migrations/0001_user.py apps/users/models tests/test_email_login.py
 deployment=caddy          compose.production.yaml deploy deploy/backup deploy/caddy deploy/pages deploy/production.env deploy/server docs/deploy.md
 deployment=nginx          compose.production.yaml deploy deploy/backup deploy/nginx deploy/pages deploy/production.env deploy/server docs/deploy.md
+deployment=none           docs/platforms.md
 ci=github                 .github
 ci=gitlab                 .gitlab-ci.yml renovate.json
 """  # noqa: E501 - a table
@@ -43,10 +44,6 @@ def find_unchosen(answers):
     """Return the listed paths that none of the answers (by question) keeps, sorted."""
     chosen = {path for path, name, answer in OWNED_PATHS if answers[name] == answer}
     return sorted({path for path, _, _ in OWNED_PATHS} - chosen)
-
-
-def remove(path):
-    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def fill_secrets(example):
@@ -74,8 +71,8 @@ def init_git(project):
 def main():
     answers = json.loads(r"""{{ cookiecutter | tojson }}""")
     project = Path.cwd()
-    for path in find_unchosen(answers):
-        remove(project / path)
+    for path in (project / name for name in find_unchosen(answers)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for step in (write_env, init_git):
         try:
             step(project)

@@ -150,6 +150,7 @@ OWNED = {
         "deployment",
         "nginx",
     ): f"{SERVER_FILES} deploy/nginx/Dockerfile deploy/nginx/nginx.conf",
+    ("deployment", "none"): "docs/platforms.md",
     ("ci", "github"): ".github/dependabot.yml .github/workflows/ci.yml",
     ("ci", "gitlab"): ".gitlab-ci.yml renovate.json",
 }
@@ -181,6 +182,7 @@ TRACES = {
     ("login", "email"): r"LowercaseEmail|attempted_email|AXES_USERNAME_CALLABLE",
     ("deployment", "caddy"): r"caddy",
     ("deployment", "nginx"): r"nginx(?!'s status)|certbot",
+    ("deployment", "none"): r"fly\.io|\.onrender|platforms\.md",
     ("ci", "github"): r"(?<!\w)\.github\b|GITHUB_|GitHub Actions|dependabot",
     ("ci", "gitlab"): r"gitlab|renovate",
     ("license", "MIT"): r"\bMIT\b|Permission is hereby granted",
