@@ -345,25 +345,32 @@ def platform(request, tmp_path_factory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("platform")
     project = Project.bake(folder, **CHOSEN, **request.param)
     project.uv("lock", "--quiet")
-    name = f"platform-{secrets.token_hex(4)}"
-    docker("build", "--quiet", "--network=host", f"--tag={name}", project.path)
-    # A socket's path is short, and open to the user of the container.
+    image = f"platform-{secrets.token_hex(4)}"
+    docker("build", "--quiet", "--network=host", f"--tag={image}", project.path)
+    addresses = {STRANGER, *(address for address, _ in PROXIES.values())}
+    page = (project.path / "docs" / "platforms.md").read_text()
+    try:
+        with open_database(folder) as database, Proxy(image, addresses) as proxy:
+            url = database.create_database()
+            variables = {
+                "DATABASE_URL": url.replace(str(database.sockets), CLOUD_SQL),
+                "DJANGO_SECRET_KEY": secrets.token_urlsafe(48),
+                "DJANGO_ALLOWED_HOSTS": "shop.test",
+            }
+            place = Platform(project.path, page, image, proxy, database, variables)
+            place.run(*place.commands["release"])
+            yield place
+    finally:
+        docker("image", "rm", "--force", image)
+
+
+@contextmanager
+def open_database(folder: Path) -> Iterator[CloudSQL]:
+    """Start a database with a socket whose path is short, and open to all users."""
     with tempfile.TemporaryDirectory(prefix="sockets-") as sockets:
         Path(sockets).chmod(0o755)
         database = CloudSQL(folder / "database", Path(sockets))
         if database.user:
             shutil.chown(sockets, database.user)
-        with (
-            database,
-            Proxy(name, {STRANGER, *(peer for peer, _ in PROXIES.values())}) as proxy,
-        ):
-            page = (project.path / "docs" / "platforms.md").read_text()
-            variables = {
-                "DATABASE_URL": database.create_database().replace(sockets, CLOUD_SQL),
-                "DJANGO_SECRET_KEY": secrets.token_urlsafe(48),
-                "DJANGO_ALLOWED_HOSTS": "shop.test",
-            }
-            place = Platform(project.path, page, name, proxy, database, variables)
-            place.run(*place.commands["release"])
-            yield place
-    docker("image", "rm", "--force", name)
+        with database:
+            yield database
