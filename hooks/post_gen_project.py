@@ -32,6 +32,7 @@ login=email               apps/users/migrations/0001_user.py apps/users/models t
 deployment=caddy          compose.production.yaml deploy deploy/backup deploy/caddy deploy/pages deploy/production.env deploy/server docs/deploy.md
 deployment=nginx          compose.production.yaml deploy deploy/backup deploy/nginx deploy/pages deploy/production.env deploy/server docs/deploy.md
 deployment=kubernetes     deploy deploy/backup deploy/kubernetes docs/kubernetes.md
+deployment=none           docs/platforms.md
 ci=github                 .github
 ci=gitlab                 .gitlab-ci.yml renovate.json
 """  # noqa: E501 - a table

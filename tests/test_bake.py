@@ -168,6 +168,7 @@ OWNED = {
         "nginx",
     ): f"{SERVER_FILES} deploy/nginx/Dockerfile deploy/nginx/nginx.conf",
     ("deployment", "kubernetes"): CLUSTER_FILES,
+    ("deployment", "none"): "docs/platforms.md",
     ("ci", "github"): ".github/dependabot.yml .github/workflows/ci.yml",
     ("ci", "gitlab"): ".gitlab-ci.yml renovate.json",
 }
@@ -200,6 +201,7 @@ TRACES = {
     ("deployment", "caddy"): r"caddy",
     ("deployment", "nginx"): r"nginx(?!'s status)|certbot",
     ("deployment", "kubernetes"): r"kubectl|kustomiz|deploy/kubernetes",
+    ("deployment", "none"): r"fly\.io|\.onrender|platforms\.md",
     ("ci", "github"): r"(?<!\w)\.github\b|GITHUB_|GitHub Actions|dependabot",
     ("ci", "gitlab"): r"gitlab|renovate",
     ("license", "MIT"): r"\bMIT\b|Permission is hereby granted",

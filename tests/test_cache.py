@@ -114,23 +114,27 @@ def test_redis_needs_a_trusted_certificate_and_the_password(
     project.sync()
     certificate = Certificate(tmp_path)
 
-    def ask_redis(url: str) -> tuple[str, str]:
-        env = production_environment(project.answers, services) | {"CACHE_URL": url}
-        output = project.manage("shell", "--no-imports", "-c", ASK, env=env).stdout
-        *told, answer = output.splitlines()
+    def ask_redis(**urls: str) -> tuple[str, str]:
+        env = production_environment(project.answers, services) | {"CACHE_URL": ""}
+        output = project.manage("shell", "--no-imports", "-c", ASK, env=env | urls)
+        *told, answer = output.stdout.splitlines()
         return answer, "".join(told)
 
     with Redis(tmp_path / "server", PASSWORD, certificate) as server:
-        answer, told = ask_redis(server.url)
+        answer, told = ask_redis(CACHE_URL=server.url)
         assert answer == "None"
         assert "CERTIFICATE_VERIFY_FAILED" in told
         assert PASSWORD not in told
-        assert ask_redis(f"{server.url}?ssl_ca_certs={certificate.file}") == ("1", "")
-        wrong = server.url.replace("quay", "key")
-        answer, told = ask_redis(f"{wrong}?ssl_ca_certs={certificate.file}")
+        trusted = f"{server.url}?ssl_ca_certs={certificate.file}"
+        assert ask_redis(CACHE_URL=trusted) == ("1", "")
+        wrong = trusted.replace("quay", "key")
+        answer, told = ask_redis(CACHE_URL=wrong)
         assert answer == "None"
         assert "AuthenticationError" in told
         assert "rivet" not in told
+        # As on Heroku, whose certificate nobody can verify.
+        assert ask_redis(REDIS_URL=f"{server.url}?ssl_cert_reqs=none") == ("1", "")
+        assert ask_redis(CACHE_URL=trusted, REDIS_URL=wrong) == ("1", "")
 
 
 @contextmanager

@@ -47,6 +47,7 @@ EXAMPLES = (".example.com", ".example.net", ".example.org", ".example")
 # Platforms that run several instances, or move one to another disk, set these.
 PLATFORMS = """
     KUBERNETES_SERVICE_HOST ECS_CONTAINER_METADATA_URI_V4 K_SERVICE FLY_MACHINE_ID DYNO
+    RENDER
 """
 
 

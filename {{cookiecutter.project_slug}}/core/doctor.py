@@ -150,7 +150,7 @@ def clock() -> Faults:
 # %endif
 @probe(checks.Warning)
 def cache() -> Faults:
-    """Start the cache's server, or mend CACHE_URL."""
+    """Start the cache's server, or mend its URL."""
     check_cache()
     yield from ()
 

@@ -137,11 +137,14 @@ for alias, database in DATABASES.items():
 # Cache
 
 # %if cookiecutter.cache == "redis"
+# Heroku and its like give a server's URL this name.
+is_named = env.str("CACHE_URL", default="") or not env.str("REDIS_URL", default="")
+CACHE_VARIABLE = "CACHE_URL" if is_named else "REDIS_URL"
 RECONNECT = Retry(NoBackoff(), 1, supported_errors=(ReadOnlyError,))
 CACHES = {
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": env.address("CACHE_URL", "redis", "rediss"),
+        "LOCATION": env.address(CACHE_VARIABLE, "redis", "rediss"),
         "KEY_PREFIX": "{{ cookiecutter.project_slug }}",
         # Pages work without it while it is down. The timeouts are in seconds.
         "OPTIONS": {
@@ -195,7 +198,7 @@ CACHES = {
 BROKER_SCHEMES = ("redis", "rediss", "amqp", "amqps")
 # %if cookiecutter.cache == "redis"
 CELERY_BROKER_URL = env.address("CELERY_BROKER_URL", *BROKER_SCHEMES)
-if not env.problems.keys() & {"CACHE_URL", "CELERY_BROKER_URL"}:
+if not env.problems.keys() & {CACHE_VARIABLE, "CELERY_BROKER_URL"}:
     from urllib.parse import urlsplit
 
     # Who clears the cache would delete the tasks.
@@ -204,8 +207,8 @@ if not env.problems.keys() & {"CACHE_URL", "CELERY_BROKER_URL"}:
         (url.scheme[:5], url.hostname, url.port or 6379, url.path.strip("/") or "0")
         for url in map(urlsplit, urls)
     }
-    is_own = len(places) == 2
-    env.require("CELERY_BROKER_URL", is_own, "must not be the database of CACHE_URL")
+    shared = f"must not be the database of {CACHE_VARIABLE}"
+    env.require("CELERY_BROKER_URL", len(places) == 2, shared)
 
 # %else
 CELERY_BROKER_URL = env.address("CELERY_BROKER_URL", *BROKER_SCHEMES)
