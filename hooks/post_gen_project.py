@@ -31,8 +31,8 @@ login=username            apps/users/migrations/0001_initial.py apps/users/model
 login=email               apps/users/migrations/0001_user.py apps/users/models tests/test_email_login.py
 deployment=caddy          compose.production.yaml deploy deploy/backup deploy/caddy deploy/pages deploy/production.env deploy/server docs/deploy.md
 deployment=nginx          compose.production.yaml deploy deploy/backup deploy/nginx deploy/pages deploy/production.env deploy/server docs/deploy.md
-ci=github                 .github
-ci=gitlab                 .gitlab-ci.yml renovate.json
+ci=github                 .github docs/delivery.md tests/start-image
+ci=gitlab                 .gitlab-ci.yml docs/delivery.md renovate.json tests/start-image
 """  # noqa: E501 - a table
 HINT = "README.md says how to do it by hand"
 ROWS = [line.split() for line in TABLE.strip().splitlines()]

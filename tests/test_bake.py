@@ -90,6 +90,8 @@ SERVER_FILES = """
     deploy/server/environment deploy/server/manage deploy/server/release
     deploy/server/restore deploy/server/secrets deploy/server/setup docs/deploy.md
     """
+# For both platforms.
+DELIVERY = "docs/delivery.md tests/start-image"
 OWNED = {
     ("interface", "wsgi"): "config/wsgi.py",
     ("interface", "asgi"): """
@@ -150,8 +152,10 @@ OWNED = {
         "deployment",
         "nginx",
     ): f"{SERVER_FILES} deploy/nginx/Dockerfile deploy/nginx/nginx.conf",
-    ("ci", "github"): ".github/dependabot.yml .github/workflows/ci.yml",
-    ("ci", "gitlab"): ".gitlab-ci.yml renovate.json",
+    ("ci", "github"): f"""{DELIVERY}
+        .github/dependabot.yml .github/workflows/ci.yml .github/workflows/deliver.yml
+        """,
+    ("ci", "gitlab"): f"{DELIVERY} .gitlab-ci.yml renovate.json",
 }
 # Words that only a project with this answer may contain.
 TRACES = {
@@ -191,8 +195,11 @@ TRACES = {
 # Words that only a project with one of these answers may contain.
 SHARED_TRACES = {
     (("cache", "redis"), ("task_queue", "celery")): r"redis(?!trib)|valkey",
+    (("deployment", "caddy"), ("deployment", "nginx"), ("deployment", "kubernetes")): (
+        r"just deploy"
+    ),
     (("deployment", "caddy"), ("deployment", "nginx")): (
-        r"just (deploy|rollback|secrets|maintenance)|compose\.production|deploy/server"
+        r"just (rollback|secrets|maintenance)|compose\.production|deploy/server"
     ),
     (("task_queue", "database"), ("task_queue", "celery")): (
         r"welcome|enqueue|resume_request|just worker"
@@ -259,8 +266,8 @@ def test_nothing_of_the_template_or_of_other_answers_is_left(bake, answers):
         # A comment line that is a heading has an empty line above it.
         assert not re.search(r"^[^#\n].*\n#[^\n]*\n(\n|# --)", text, re.MULTILINE), path
         if not path.startswith(("templates/", "static/")):
-            # GitHub's and Prometheus's own expressions remain.
-            assert "{{" not in re.sub(r"\$\{\{|\{\{ \$", "", text), path
+            # GitHub's, Prometheus's and Docker's own expressions remain.
+            assert "{{" not in re.sub(r"\$\{\{|\{\{ (\$|json)", "", text), path
             assert "{%" not in text, path
         for owner, words in find_foreign_words(answers).items():
             found = re.search(words, text, re.IGNORECASE)
