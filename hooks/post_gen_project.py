@@ -33,8 +33,8 @@ deployment=caddy          compose.production.yaml deploy deploy/backup deploy/ca
 deployment=nginx          compose.production.yaml deploy deploy/backup deploy/nginx deploy/pages deploy/production.env deploy/server docs/deploy.md
 deployment=kubernetes     deploy deploy/backup deploy/kubernetes docs/kubernetes.md
 deployment=none           docs/platforms.md
-ci=github                 .github
-ci=gitlab                 .gitlab-ci.yml renovate.json
+ci=github                 .github docs/delivery.md tests/start-image
+ci=gitlab                 .gitlab-ci.yml docs/delivery.md renovate.json tests/start-image
 """  # noqa: E501 - a table
 HINT = "README.md says how to do it by hand"
 ROWS = [line.split() for line in TABLE.strip().splitlines()]

@@ -107,6 +107,8 @@ CLUSTER_FILES = f"""{BACKUP_FILES}
     deploy/kubernetes/staging/namespace.yaml deploy/kubernetes/staging/settings.env
     docs/kubernetes.md
     """
+# For both platforms.
+DELIVERY = "docs/delivery.md tests/start-image"
 OWNED = {
     ("interface", "wsgi"): "config/wsgi.py",
     ("interface", "asgi"): """
@@ -169,8 +171,10 @@ OWNED = {
     ): f"{SERVER_FILES} deploy/nginx/Dockerfile deploy/nginx/nginx.conf",
     ("deployment", "kubernetes"): CLUSTER_FILES,
     ("deployment", "none"): "docs/platforms.md",
-    ("ci", "github"): ".github/dependabot.yml .github/workflows/ci.yml",
-    ("ci", "gitlab"): ".gitlab-ci.yml renovate.json",
+    ("ci", "github"): f"""{DELIVERY}
+        .github/dependabot.yml .github/workflows/ci.yml .github/workflows/deliver.yml
+        """,
+    ("ci", "gitlab"): f"{DELIVERY} .gitlab-ci.yml renovate.json",
 }
 # Words that only a project with this answer may contain.
 TRACES = {
@@ -287,8 +291,8 @@ def test_nothing_of_the_template_or_of_other_answers_is_left(bake, answers):
         # A comment line that is a heading has an empty line above it.
         assert not re.search(r"^[^#\n].*\n#[^\n]*\n(\n|# --)", text, re.MULTILINE), path
         if not path.startswith(("templates/", "static/")):
-            # GitHub's and Prometheus's own expressions remain.
-            assert "{{" not in re.sub(r"\$\{\{|\{\{ \$", "", text), path
+            # GitHub's, Prometheus's and Docker's own expressions remain.
+            assert "{{" not in re.sub(r"\$\{\{|\{\{ (\$|json)", "", text), path
             assert "{%" not in text, path
         for owner, words in find_foreign_words(answers).items():
             found = re.search(words, text, re.IGNORECASE)

