@@ -114,6 +114,12 @@ def test_settings_are_one_for_each_environment(bake, tmp_path):
     assert len(names) == 2
 
 
+def test_a_namespace_has_no_sign_that_a_cluster_refuses(bake):
+    project = bake(deployment="kubernetes", project_slug="my_1st_shop__").path
+    namespace = yaml.safe_load((project / FOLDER / "production/namespace.yaml").open())
+    assert namespace["metadata"]["name"] == "my-1st-shop"
+
+
 def test_checkov_finds_nothing_without_an_answer(bake, tmp_path):
     render(bake(deployment="kubernetes", **FULL).path, tmp_path, "production")
     row = {"interface": "asgi", "database": "mysql", "task_queue": "database"}
