@@ -17,6 +17,9 @@ from tests.services.kubernetes import COMPONENT, Cluster
 from tests.services.process import find_program
 from tests.test_image import docker
 
+# The bakes, the cluster and the registry are shared.
+pytestmark = pytest.mark.xdist_group("kubernetes")
+
 QUESTIONS = ("interface", "database", "cache", "media_storage", "task_queue", "metrics")
 ANSWERS = [
     [
@@ -45,7 +48,6 @@ ANSWERED = {
     "CKV_K8S_35": "The environment is the project's contract: one Secret, read once.",
     "CKV_K8S_8": "A backup that is too old is not cured by a new start: see readiness.",
     "CKV_K8S_9": "As above: the container beside it has no probe.",
-    "CKV_K8S_43": "The image of backups gets its digest from the owner.",
 }
 # A small image, in place of the project's.
 DOCKERFILE = """
@@ -121,14 +123,14 @@ def test_a_namespace_has_no_sign_that_a_cluster_refuses(bake):
 
 
 def test_checkov_finds_nothing_without_an_answer(bake, tmp_path):
-    render(bake(deployment="kubernetes", **FULL).path, tmp_path, "production")
-    row = {"interface": "asgi", "database": "mysql", "task_queue": "database"}
-    render(bake(deployment="kubernetes", **row).path, tmp_path, "staging")
+    for number, answers in enumerate(COMBINATIONS):
+        folder = tmp_path / str(number)
+        render(bake(deployment="kubernetes", **answers).path, folder, "production")
     checkov = ("uv", "tool", "run", "--quiet", "--from", "checkov==3.3.30", "checkov")
     options = ("--framework", "kubernetes", "--skip-download", "--compact", "--quiet")
     where = ("--skip-check", ",".join(ANSWERED), "--file")
-    files = sorted(tmp_path.glob("*.yaml"))
-    assert len(files) == 2
+    files = sorted(tmp_path.glob("*/*.yaml"))
+    assert len(files) == len(COMBINATIONS)
     result = run(*checkov, *options, *where, *files, cwd=tmp_path, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -215,6 +217,16 @@ class Team:
         assert result.returncode != 0, result.stdout + result.stderr
         return result.stderr
 
+    def add_backups(self) -> None:
+        """Put there what the component for backups adds."""
+        labels = {COMPONENT: "backup"}
+        template: dict = {"metadata": {"labels": labels}}
+        template["spec"] = {"containers": [{"name": "backup"}, {"name": "rehearsal"}]}
+        spec = {"selector": {"matchLabels": labels}, "template": template}
+        item = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": spec}
+        item["metadata"] = {"name": "backup", "labels": labels}
+        self.cluster.put("deployments", "my-project", item)
+
     def kubectl(self, *arguments: str) -> str:
         """Return what kubectl says in production."""
         command = self.project.path / FOLDER / "kubectl"
@@ -228,10 +240,6 @@ class Team:
         return {pod["metadata"]["labels"][VERSION] for pod in pods}
 
 
-pytest_docker = pytest.mark.xdist_group("docker")
-
-
-@pytest_docker
 def test_secrets_reach_the_cluster_and_no_output(team):
     assert "hidden" not in team.told
     (secret,) = team.cluster.find("secrets", "my-project")
@@ -239,7 +247,6 @@ def test_secrets_reach_the_cluster_and_no_output(team):
     assert (secret["metadata"]["name"], value) == ("secrets", b"hidden")
 
 
-@pytest_docker
 def test_a_release_migrates_and_then_replaces_workers_and_instances(team):
     before = team.versions()
     release = team.commit()
@@ -263,7 +270,6 @@ def test_a_release_migrates_and_then_replaces_workers_and_instances(team):
     assert team.versions() == before
 
 
-@pytest_docker
 def test_a_release_that_is_built_elsewhere_is_not_built_again(team):
     (before,) = team.versions()
     team.commit()
@@ -275,7 +281,6 @@ def test_a_release_that_is_built_elsewhere_is_not_built_again(team):
     assert team.versions() == {before}
 
 
-@pytest_docker
 @pytest.mark.parametrize("component", ["migrate", "worker", "web"])
 def test_a_release_that_fails_leaves_the_one_before(team, component):
     before = team.versions()
@@ -291,7 +296,6 @@ def test_a_release_that_fails_leaves_the_one_before(team, component):
         assert not [line for line in team.cluster.changes if "deployments" in line]
 
 
-@pytest_docker
 def test_what_keeps_a_job_from_starting_is_said(team):
     team.cluster.waiting = {"migrate"}
     told = team.fails("deploy")
@@ -299,16 +303,8 @@ def test_what_keeps_a_job_from_starting_is_said(team):
     assert 'CreateContainerConfigError: secret "secrets" not found' in told
 
 
-@pytest_docker
 def test_commands_reach_the_pod_that_they_are_for(team):
-    template = {"metadata": {"labels": {COMPONENT: "backup"}}}
-    template["spec"] = {"containers": [{"name": "backup"}, {"name": "rehearsal"}]}
-    meta = {"name": "backup", "labels": {COMPONENT: "backup"}}
-    spec = {"selector": {"matchLabels": {COMPONENT: "backup"}}, "template": template}
-    backup = {"apiVersion": "apps/v1", "kind": "Deployment"}
-    team.cluster.put(
-        "deployments", "my-project", backup | {"metadata": meta, "spec": spec}
-    )
+    team.add_backups()
     python = "python manage.py"
     expected = {
         "shell": [("web", f"env DJANGO_READ_ONLY=true {python} shell")],
@@ -338,9 +334,21 @@ def test_commands_reach_the_pod_that_they_are_for(team):
     assert told.returncode == 2
     assert "Nothing was changed." in told.stderr
     assert [line for _, line in team.cluster.commands] == ["backup list"]
+    team.commit()
+    team.just("deploy")
+    assert team.cluster.commands == [("backup-pod", "backup now")]
 
 
-@pytest_docker
+def test_a_dry_run_changes_nothing(team):
+    team.cluster.changes.clear()
+    overlay = f"{FOLDER}/production"
+    told = team.kubectl("apply", "--dry-run=client", "--kustomize", overlay)
+    assert "ingress.networking.k8s.io/web configured (dry run)" in told
+    told = team.kubectl("rollout", "undo", "--dry-run=client", "deployment/web")
+    assert "Pod Template:" in told
+    assert team.cluster.changes == []
+
+
 def test_another_environment_has_another_namespace(team):
     team.just("env=staging", "secrets", stdin="A=b\n")
     (secret,) = team.cluster.find("secrets", "my-project-staging")
