@@ -311,6 +311,23 @@ def test_a_monitor_is_told(site, backups, tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.sites("caddy wsgi")
+def test_a_bucket_holds_backups_too(site, backups, tmp_path):
+    address, port = site.host.address, "8098"
+    serve = (sys.executable, "-m", "moto.server", "--host", address, "--port", port)
+    for name in ("RESTIC_AWS_ACCESS_KEY_ID", "RESTIC_AWS_SECRET_ACCESS_KEY"):
+        site.just("secrets", name, stdin="key")
+    option = f"--env=RESTIC_REPOSITORY=s3:http://{address}:{port}/backups"
+    with Process(site.host.inside(*serve), tmp_path, name="store") as store:
+        store.wait_for(lambda: "Running on" in store.log, 30, "the store listens")
+        backups.run("back_up", option)
+        assert len(backups.run("list complete", option).stdout.split()) == 1
+        assert "PUT /backups/data/" in store.log
+    for name in ("RESTIC_AWS_ACCESS_KEY_ID", "RESTIC_AWS_SECRET_ACCESS_KEY"):
+        site.just("secrets", name, stdin="")
+
+
+@pytest.mark.long
 def test_a_server_that_is_gone_comes_back(site, backups, report):
     before = look(site)
     site.just("backup")

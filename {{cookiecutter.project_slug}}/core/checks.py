@@ -44,6 +44,8 @@ ENCRYPTED = {"REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"}
 # %endif
 # Reserved for documentation and tests (RFC 2606).
 EXAMPLES = (".example.com", ".example.net", ".example.org", ".example")
+# Names of clusters and of private networks.
+PRIVATE = (".svc", ".cluster.local", ".internal")
 # Platforms that run several instances, or move one to another disk, set these.
 PLATFORMS = """
     KUBERNETES_SERVICE_HOST ECS_CONTAINER_METADATA_URI_V4 K_SERVICE FLY_MACHINE_ID DYNO
@@ -56,7 +58,7 @@ def is_far(address: str) -> bool:
     host = urlsplit(address if "://" in address else f"//{address}").hostname or ""
     with suppress(ValueError):
         return ip_address(host).is_global
-    return "." in host
+    return "." in host and not host.endswith(PRIVATE)
 
 
 def is_writable(folder: Path) -> bool:

@@ -54,7 +54,7 @@ def test_uploads_on_an_ephemeral_disk_are_reported(settings, monkeypatch, platfo
     assert messages() == {"core.W003"}
 
 
-NEAR = ["db", "localhost", "127.0.0.1", "10.0.0.1", "fd00::1"]
+NEAR = ["db", "localhost", "127.0.0.1", "10.0.0.1", "fd00::1", "db.shop.svc"]
 FAR = "db.shop.test"
 SMTP = {"host": FAR, "port": 25, "username": "ada"}
 

@@ -88,6 +88,7 @@ SQL
 # %endif
 # %if cookiecutter.database == "mysql"
 application=$user
+case $server in *:*) ;; *) server=$server:3306 ;; esac
 if [ -s /run/database_secrets/MYSQL_ROOT_PASSWORD ]; then
     user=root password=$(cat /run/database_secrets/MYSQL_ROOT_PASSWORD)
 fi
