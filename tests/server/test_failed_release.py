@@ -39,7 +39,14 @@ def after_commit(site: Site, change: Callable[[Site], None]) -> Iterator[str]:
     site.undo()
 
 
-@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize(
+    "failure",
+    [
+        "never ready",
+        pytest.param("bad migration", marks=pytest.mark.long),
+        pytest.param("no start", marks=pytest.mark.long),
+    ],
+)
 def test_the_old_release_serves(site, report, failure):
     break_release, step, line = FAILURES[failure]
     old = site.containers("-app-")
@@ -81,6 +88,7 @@ def test_a_release_that_is_killed_leaves_a_site_and_the_next_one_works(
     report(f"killed at {step}: {load.told()}")
 
 
+@pytest.mark.long
 def test_of_two_at_once_one_waits_outside(site, report):
     site.append("apps/drill.py", "\n")
     release = site.commit("Two")
