@@ -13,7 +13,7 @@ IMAGES = {
     "nginx": ("nginx:1.28", "certbot/certbot:v5.1.0"),
 }
 SITES = {
-    "caddy wsgi": {"deployment": "caddy", "task_queue": "celery"},
+    "caddy wsgi": {"deployment": "caddy", "task_queue": "celery", "ci": "github"},
     "caddy asgi": {"deployment": "caddy", "interface": "asgi"},
     "nginx wsgi": {"deployment": "nginx"},
     "nginx asgi": {

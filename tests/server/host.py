@@ -115,9 +115,14 @@ class Host:
         }
 
     def start_engine(self) -> None:
+        self._engine = self.run_engine(self.folder)
+        self._engine.wait_for(self._answers, 60, "the engine to answer")
+
+    def run_engine(self, folder: Path, *more: str) -> Process:
+        """Start an engine in the server's network that has its data in this folder."""
         options = f"""
-            --host=unix://{self.folder}/docker.sock --data-root={self.folder}/data
-            --exec-root={self.folder}/run --pidfile={self.folder}/pid
+            --host=unix://{folder}/docker.sock --data-root={folder}/data
+            --exec-root={folder}/run --pidfile={folder}/pid
             --iptables=false --ip6tables=false --default-ulimit=nofile=1024:1024
         """.split()
         program = shutil.which("dockerd") or ENGINE / "sbin" / "dockerd"
@@ -126,13 +131,12 @@ class Host:
                 "dockerd is not installed: apt-get install docker.io"
             )
         path = f"{ENGINE}/bin:{ENGINE}/sbin:{os.environ['PATH']}:/usr/sbin:/sbin"
-        self._engine = Process(
-            self.inside(program, *options),
-            self.folder,
+        return Process(
+            self.inside(program, *options, *more),
+            folder,
             name="dockerd",
             env=os.environ | {"PATH": path},
         )
-        self._engine.wait_for(self._answers, 60, "the engine to answer")
 
     def stop_engine(self) -> None:
         if self._engine:
