@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,7 @@ Host {SITE}
     UserKnownHostsFile {{home}}/.ssh/known_hosts
 """
 BRIDGE = "ci0"
+UV = Path(sys.executable).parent / "uv"
 
 
 class Runner:
@@ -72,7 +74,7 @@ class Runner:
             "DOCKER_CONFIG": str(self.folder / "config"),
             "HOME": str(self.home),
             "PATH": os.pathsep.join(map(str, path)),
-            "UV_CACHE_DIR": run(["uv", "cache", "dir"]).strip(),
+            "UV_CACHE_DIR": run([UV, "cache", "dir"]).strip(),
             "UV_PROJECT_ENVIRONMENT": str(self.folder / "venv"),
         }
 

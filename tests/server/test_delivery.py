@@ -20,6 +20,8 @@ from tests.test_ci import BASH, DELIVER, export
 pytestmark = [pytest.mark.long, pytest.mark.sites("caddy wsgi")]
 
 NAME = f"{REGISTRY}/team/shop"
+# A runner ends with its job, this machine does not.
+END_AGENT = "trap 'ssh-agent -k >/dev/null 2>&1 || :' EXIT\n"
 
 
 @pytest.fixture(scope="session")
@@ -143,10 +145,6 @@ class GitLab(Jobs):
             env["DOCKER_HOST"] = "tcp://docker:2376"  # as the image sets it
         script = "\n".join(line for line in job["script"] if "apk add" not in line)
         self.execute("sh", "-ec", END_AGENT + script, env=env)
-
-
-# A runner ends with its job, this machine does not.
-END_AGENT = "trap 'ssh-agent -k >/dev/null 2>&1 || :' EXIT\n"
 
 
 def assert_is_attested(site: Site, runner: Runner, image: str, release: str) -> None:
