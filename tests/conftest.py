@@ -46,6 +46,12 @@ def bake(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
     return keep
 
 
+@pytest.fixture(scope="session")
+def type_cache(tmp_path_factory):
+    """Return one cache of mypy for all projects, because the libraries are the same."""
+    return tmp_path_factory.mktemp("mypy")
+
+
 @pytest.fixture(scope="module")
 def project(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

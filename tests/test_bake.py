@@ -43,25 +43,34 @@ ALWAYS = set(
     .pre-commit-config.yaml .python-version Dockerfile LICENSE README.md compose.yaml
     conftest.py gunicorn.conf.py justfile manage.py pyproject.toml
     apps/__init__.py
-    apps/pages/__init__.py apps/pages/urls.py apps/pages/views.py
+    apps/pages/__init__.py apps/pages/context.py apps/pages/urls.py apps/pages/views.py
     apps/users/__init__.py apps/users/admin.py apps/users/hashers.py
     apps/users/migrations/__init__.py
+    apps/users/tests/__init__.py apps/users/tests/factories.py
     config/__init__.py config/databases.py config/env.py config/serve.py
     config/server.py config/urls.py
     config/settings/__init__.py config/settings/base.py config/settings/development.py
     config/settings/production.py config/settings/testing.py
+    core/app_template/__init__.py-tpl core/app_template/admin.py-tpl
+    core/app_template/forms.py-tpl core/app_template/models.py-tpl
+    core/app_template/urls.py-tpl core/app_template/views.py-tpl
+    core/app_template/templates/app_name/detail.html
+    core/app_template/templates/app_name/form.html
+    core/app_template/templates/app_name/list.html
+    core/app_template/tests/__init__.py-tpl core/app_template/tests/factories.py-tpl
+    core/app_template/tests/test_pages.py-tpl
     core/__init__.py core/apps.py core/bodies.py core/checks.py core/doctor.py
     core/guessing.py core/health.py core/logs.py core/mail.py core/masking.py
     core/middleware.py
     core/management/__init__.py core/management/commands/__init__.py
-    core/management/commands/doctor.py
+    core/management/commands/doctor.py core/management/commands/startapp.py
     core/proxies.py core/sentry.py core/sessions.py
     docs/architecture.md docs/operations.md locale/.gitkeep
     public/favicon.ico public/robots.txt
     static/css/site.css static/favicon.svg
     templates/400.html templates/403.html templates/403_csrf.html templates/404.html
     templates/429.html templates/500.html templates/base.html templates/error.html
-    templates/home.html templates/security.txt
+    templates/home.html templates/pagination.html templates/security.txt
     tests/failing_urls.py tests/fixtures.py tests/production.env tests/test_health.py
     tests/test_login.py tests/test_logs.py tests/test_pages.py tests/test_security.py
     tests/test_settings.py tests/test_users.py
@@ -71,6 +80,7 @@ API = """
     apps/api/__init__.py apps/api/admin.py apps/api/errors.py
     apps/api/migrations/0001_initial.py apps/api/migrations/__init__.py
     apps/api/migrations/0002_accesstoken_password_digest.py templates/api/token.html
+    core/app_template/tests/test_api.py-tpl
     apps/api/models.py static/js/api-docs.js templates/api/docs.html tests/test_api.py
     """
 # For every database server.
@@ -80,6 +90,7 @@ SERVER = """
 # For every task queue.
 QUEUE = """
     apps/users/apps.py apps/users/mails.py apps/users/tasks.py
+    core/app_template/tasks.py-tpl core/app_template/tests/test_tasks.py-tpl
     templates/mail/welcome.txt
     """
 BACKUP_FILES = """
@@ -143,10 +154,11 @@ OWNED = {
         """,
     ("api", "drf"): f"""{API}
         apps/api/authentication.py apps/api/throttling.py apps/api/urls.py
-        apps/api/views.py
+        apps/api/views.py core/app_template/viewsets.py-tpl
         """,
     ("api", "ninja"): f"""{API}
-        apps/api/endpoints.py apps/api/security.py apps/api/users.py
+        apps/api/cursors.py apps/api/endpoints.py apps/api/security.py
+        apps/api/users.py core/app_template/endpoints.py-tpl
         """,
     ("metrics", "prometheus"): """
         config/metrics_server.py core/metrics.py deploy/grafana/dashboard.json
@@ -194,7 +206,7 @@ TRACES = {
         r"django\.tasks|django_tasks_db|db_worker|prune_db|TASKS_IMMEDIATE|DBTaskResult"
     ),
     ("task_queue", "celery"): r"celery|rabbitmq|\bamqp|\bbeat\b",
-    ("api", "drf"): r"rest_?framework|spectacular",
+    ("api", "drf"): r"rest_?framework|spectacular|django.filter",
     ("api", "ninja"): r"ninja",
     ("metrics", "prometheus"): r"prometheus|grafana|METRICS_PORT|multiproc_dir",
     ("metrics", "opentelemetry"): (
@@ -236,6 +248,7 @@ NO_COMMENTS = re.compile(r"\.(json|ico)$|^LICENSE$|^\.python-version$")
 # A comment, docstring or heading in the first two lines, by the end of the path.
 PURPOSES = {
     ".py": r'^(?:"""|# )(.+)',
+    ".py-tpl": r'^(?:"""|# )(.+)',
     ".md": r"^(# .+)",
     ".html": r"^(?:\{#|<!--) (.+) (?:#\}|-->)",
     ".svg": r"<!-- (.+) -->",
@@ -290,7 +303,7 @@ def test_nothing_of_the_template_or_of_other_answers_is_left(bake, answers):
         assert not text.endswith("\n\n"), path
         # A comment line that is a heading has an empty line above it.
         assert not re.search(r"^[^#\n].*\n#[^\n]*\n(\n|# --)", text, re.MULTILINE), path
-        if not path.startswith(("templates/", "static/")):
+        if not path.startswith("static/") and "templates/" not in path:
             # GitHub's, Prometheus's and Docker's own expressions remain.
             assert "{{" not in re.sub(r"\$\{\{|\{\{ (\$|json)", "", text), path
             assert "{%" not in text, path
@@ -412,7 +425,8 @@ def test_architecture_has_a_row_for_each_module_of_core(bake, answers):
     rows = set(re.findall(r"^\| `(\w+/|[\w/]+\.py)` \|", table, re.MULTILINE))
     paths = [path for path in project.files() if path.startswith("core/")]
     modules = {path.removeprefix("core/") for path in paths}
-    modules = {re.sub(r"^migrations/.*", "migrations/", module) for module in modules}
+    folders = r"^(app_template|migrations)/.*"
+    modules = {re.sub(folders, r"\1/", module) for module in modules}
     assert rows == {module for module in modules if not module.endswith("__init__.py")}
 
 

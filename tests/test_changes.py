@@ -4,8 +4,9 @@ import pytest
 
 from tests.bakery import Project, run
 
-# An app as `startapp` makes it and a team fills it.
+# An app as Django's documentation has it and a team fills it.
 FILES = {
+    "__init__.py": "",
     "apps.py": '''"""The app of the items."""
 
 from django.apps import AppConfig
@@ -145,7 +146,7 @@ class ItemSerializer(ModelSerializer[Item]):
   </ul>
 {% endblock content %}
 """,
-    "tests.py": '''"""Tests where `startapp` leaves them."""
+    "tests.py": '''"""Tests in one file beside the code."""
 
 import pytest
 from django.contrib.auth import authenticate
@@ -269,10 +270,6 @@ def project(request, tmp_path_factory) -> Project:
     project = Project.bake(tmp_path_factory.mktemp("changes"), **request.param)
     project.sync()
     app = project.path / "apps" / "items"
-    app.mkdir()
-    project.manage("startapp", "items", "apps/items")
-    for name in ("admin.py", "apps.py", "views.py", "tests.py"):
-        assert (app / name).exists()
     for name, text in FILES.items():
         (app / name).parent.mkdir(parents=True, exist_ok=True)
         (app / name).write_text(text)

@@ -311,12 +311,6 @@ def run_own_tests(project, env):
     assert re.fullmatch(r"[1-9]\d+ passed in [\d.]+s.*", summary)
 
 
-@pytest.fixture(scope="session")
-def type_cache(tmp_path_factory):
-    """Return one cache of mypy for all projects, because the libraries are the same."""
-    return tmp_path_factory.mktemp("mypy")
-
-
 @pytest.fixture(scope="module")
 def env(project, services) -> dict[str, str]:
     return production_environment(project.answers, services)

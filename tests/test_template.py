@@ -9,7 +9,11 @@ import yaml
 
 from tests.bakery import CHOICES, CONTEXT, PROJECT_TEMPLATE, QUESTIONS, TEMPLATE, run
 
-PYTHON_FILES = sorted(PROJECT_TEMPLATE.rglob("*.py"))
+PYTHON_FILES = sorted(
+    path
+    for suffix in ("py", "py-tpl")
+    for path in PROJECT_TEMPLATE.rglob(f"*.{suffix}")
+)
 
 
 @pytest.mark.parametrize(

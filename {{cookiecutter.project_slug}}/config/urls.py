@@ -19,6 +19,7 @@ handler500 = "apps.api.errors.server_error"
 # %endif
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.pages.urls")),
+    # just app NAME adds: path("NAME/", include("apps.NAME.urls")),
     # %if cookiecutter.api == "drf"
     path("api/", include("apps.api.urls")),
     # %endif

@@ -24,6 +24,7 @@ api = NinjaAPI(
     auth=[BearerAuth(), SessionAuth()],
     throttle=[AnonThrottle(), UserThrottle()],
 )
+# just app NAME adds: api.add_router("v1/NAME/", "apps.NAME.endpoints.router")
 api.add_router("v1/users/", users.router)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from rest_framework import exceptions as errors
 from rest_framework import throttling, views
 from rest_framework.request import Request
@@ -30,7 +31,8 @@ class UserThrottle(throttling.UserRateThrottle):
 def handle_error(error: Exception, context: dict[str, Any]) -> Response | None:
     """Count refused requests too: the framework refuses before it counts.
 
-    JSON that is nested too deeply is an error of the client.
+    JSON that is nested too deeply, or a cursor of a list that somebody has made up, is
+    an error of the client.
     https://www.django-rest-framework.org/api-guide/exceptions/#custom-exception-handling
     """
     if getattr(error, "status_code", None) in (401, 403):
@@ -38,6 +40,6 @@ def handle_error(error: Exception, context: dict[str, Any]) -> Response | None:
             context["view"].check_throttles(context["request"])
         except errors.Throttled as too_many:
             error = too_many
-    if isinstance(error, RecursionError):
+    if isinstance(error, RecursionError | ValidationError):
         error = errors.ParseError()
     return views.exception_handler(error, context)

@@ -16,7 +16,6 @@ from core.logs import request_id
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     context = {
-        "project_name": settings.PROJECT_NAME,
         "project_description": settings.PROJECT_DESCRIPTION,
         "debug": settings.DEBUG,
     }

@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "corsheaders",
     # %endif
     # %if cookiecutter.api == "drf"
+    "django_filters",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -57,6 +58,7 @@ INSTALLED_APPS = [
     # %endif
     "apps.pages",
     "apps.users",
+    # just app NAME adds: "apps.NAME",
 ]
 
 # A request passes through this list from top to bottom.
@@ -123,6 +125,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.csp",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.pages.context.project",
             ],
         },
     },
