@@ -9,6 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.asserts import assertTemplateUsed
 
+from apps.users.models import User
+
 pytestmark = pytest.mark.django_db
 
 PAGES = ("/", "/robots.txt", "/favicon.ico", "/.well-known/security.txt")
@@ -19,6 +21,15 @@ def test_a_page_answers(client: Client, address: str) -> None:
     response = client.get(address, follow=True)
     response.close()
     assert response.status_code == 200
+
+
+def test_a_page_says_who_is_logged_in_and_logs_them_out(
+    admin_client: Client, admin_user: User
+) -> None:
+    assert str(admin_user) in admin_client.get("/").text
+    page = admin_client.post(reverse("logout"), follow=True)
+    assert page.redirect_chain == [("/", 302)]
+    assert str(admin_user) not in page.text
 
 
 def test_security_txt_names_a_contact_and_is_valid_for_months(client: Client) -> None:
