@@ -408,7 +408,7 @@ def cookies() -> Iterator[Hostile]:
         "a" * 4000,
         "a=b; " * 800,
         '__Host-csrftoken="\\000"; __Host-sessionid="' + "\\377" * 8 + '"',
-        "messages=W1siX19qc29uX21lc3NhZ2UiXV0; __Secure-language=../../../etc",
+        "messages=W1siX19qc29uX21lc3NhZ2UiXV0; __Host-language=../../../etc",
     ):
         yield Hostile(f"cookie {cookie[:60]!s}", request("GET", ME, Cookie=cookie))
         yield Hostile(f"log-in with {cookie[:60]!s}", log_in(Cookie=cookie))

@@ -29,6 +29,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(settings.ADMIN_URL, admin.site.urls),
 ]
 
+if len(settings.LANGUAGES) > 1:
+    urlpatterns += [path("i18n/", include("django.conf.urls.i18n"))]
+
 if settings.DEBUG:
     from debug_toolbar.toolbar import debug_toolbar_urls
     from django.conf.urls.static import static

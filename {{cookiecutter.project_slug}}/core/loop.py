@@ -12,7 +12,7 @@ from django.contrib.auth import middleware as auth
 from django.contrib.messages import get_messages
 from django.contrib.messages import middleware as messages
 from django.http import HttpRequest
-from django.middleware import common, csp
+from django.middleware import common, csp, locale
 from django.utils.deprecation import MiddlewareMixin
 
 from core import sessions
@@ -41,6 +41,10 @@ class SessionMiddleware(OnLoop, sessions.SessionMiddleware):
     def waits(self, request: HttpRequest) -> bool:
         """A session that has changed is saved to the database or the cache."""
         return settings.SESSION_SAVE_EVERY_REQUEST or request.session.modified
+
+
+class LocaleMiddleware(OnLoop, locale.LocaleMiddleware):
+    """A language is read from the disk once, and then kept."""
 
 
 class CommonMiddleware(OnLoop, common.CommonMiddleware):

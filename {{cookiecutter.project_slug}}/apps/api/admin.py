@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 
 from apps.api.models import AccessToken
 
@@ -33,6 +34,6 @@ class AccessTokenAdmin(admin.ModelAdmin):
 
     def response_add(self, request: HttpRequest, obj: Any, *args: Any) -> HttpResponse:
         """Show the text of the token: in this response alone, and stored nowhere."""
-        context = {"title": f"Token {obj}", "text": obj.text}
+        context = {"title": _("Token %s") % obj, "text": obj.text}
         context |= self.admin_site.each_context(request)
         return render(request, "api/token.html", context)

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from apps.users.models import User
 
@@ -25,7 +26,7 @@ class AccessToken(models.Model):
     """Only a digest is kept: neither the database nor its backup opens a door."""
 
     user = models.ForeignKey(User, models.CASCADE, related_name="access_tokens")
-    name = models.CharField(max_length=100, help_text="What it is for.")
+    name = models.CharField(max_length=100, help_text=_("What it is for."))
     digest = models.CharField(max_length=64, unique=True, editable=False)
     # A token ends when its user has another password.
     password_digest = models.CharField(max_length=64, editable=False, db_default="")
@@ -40,8 +41,8 @@ class AccessToken(models.Model):
     def clean(self) -> None:
         latest = (self.created_at or timezone.now()) + settings.API_TOKEN_MAX_AGE
         if self.expires_at and self.expires_at > latest:
-            message = f"This token ends on {latest:%Y-%m-%d %H:%M %Z} at the latest."
-            raise ValidationError({"expires_at": message})
+            message = _("This token ends on %s at the latest.")
+            raise ValidationError({"expires_at": message % f"{latest:%Y-%m-%d %H:%M %Z}"})
 
     def renew(self) -> None:
         """Set a new text, and what is kept of it."""

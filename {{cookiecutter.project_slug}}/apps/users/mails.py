@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
+from django.utils.translation import gettext
 
 from apps.users.models import User
 
@@ -11,8 +12,8 @@ def compose_welcome_mail(user: User) -> EmailMessage:
     """Return a mail with the same id each time (RFC 5322, 3.6.4): a task may run twice."""
     domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip("> ")
     message_id = f"<welcome.{user.pk}.{user.date_joined:%Y%m%d%H%M%S%f}@{domain}>"
-    subject = f"Welcome to {settings.PROJECT_NAME}"
     context = {"project_name": settings.PROJECT_NAME, "user": user}
-    body = render_to_string("mail/welcome.txt", context)
+    subject = gettext("Welcome to %(project_name)s") % context
+    body = render_to_string("mail/welcome.txt", context).strip()
     headers = {"Message-ID": message_id}
     return EmailMessage(subject, body, to=[user.email], headers=headers)

@@ -25,6 +25,14 @@ NOBODY = "noreply@{{ cookiecutter.domain_name }}"
 DEFAULT_FROM_EMAIL = env.str("DJANGO_DEFAULT_FROM_EMAIL", default=NOBODY)
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
+# Language and time: stored in UTC, shown in the project's time zone
+
+LANGUAGE_CODE = "en"
+# A second one, such as ("de", "Deutsch"), gives the pages a switch.
+LANGUAGES = [("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "{{ cookiecutter.time_zone }}"
+
 # Applications
 
 INSTALLED_APPS = [
@@ -88,6 +96,7 @@ MIDDLEWARE = [
     "core.loop.ContentSecurityPolicyMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "core.loop.SessionMiddleware",
+    *(["core.loop.LocaleMiddleware"] if len(LANGUAGES) > 1 else []),
     "core.loop.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "core.loop.AuthenticationMiddleware",
@@ -96,6 +105,7 @@ MIDDLEWARE = [
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
     "core.sessions.SessionMiddleware",
+    *(["django.middleware.locale.LocaleMiddleware"] if len(LANGUAGES) > 1 else []),
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -130,12 +140,6 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     },
 ]
-
-# Language and time: stored in UTC, shown in the project's time zone
-
-LANGUAGE_CODE = "en"
-LOCALE_PATHS = [BASE_DIR / "locale"]
-TIME_ZONE = "{{ cookiecutter.time_zone }}"
 
 # Static files and uploads
 

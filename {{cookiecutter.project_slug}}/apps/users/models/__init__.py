@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AbstractUser, BaseUserManager
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
 
 from apps.users.models.emails import LowercaseEmailField, normalize_email
 
@@ -41,7 +42,7 @@ class User(AbstractUser):
     """Somebody who can log in, by e-mail address."""
 
     username = None  # type: ignore[assignment]
-    email = LowercaseEmailField("email address", unique=True)
+    email = LowercaseEmailField(_("email address"), unique=True)
 
     objects = UserManager()  # type: ignore[assignment,misc]
 

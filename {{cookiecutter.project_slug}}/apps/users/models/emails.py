@@ -10,12 +10,13 @@ from typing import Any
 from django.core.validators import RegexValidator
 from django.db import models
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 # Some databases take é for e: two people would share a name there. Mail servers want
 # xn-- for a domain anyway.
 validate_ascii = RegexValidator(
     r"^[\x21-\x7e]*\Z",
-    "Use letters without accents; write an international domain in its form with xn--.",
+    _("Use letters without accents; write an international domain with xn--."),
 )
 
 
