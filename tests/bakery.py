@@ -189,6 +189,15 @@ class Project:
     ):
         return self.execute("python", "manage.py", *arguments, env=env, check=check)
 
+    def commit(self) -> None:
+        author = ("-c", "user.name=Owner", "-c", "user.email=owner@example.com")
+        run("git", "add", "--all", cwd=self.path)
+        run("git", *author, "commit", "--quiet", "--message", "Start", cwd=self.path)
+
+    def status(self) -> str:
+        """Return what is not committed, a line for each path."""
+        return run("git", "status", "--short", cwd=self.path).stdout
+
     def files(self) -> set[str]:
         """Return the paths of all files, except Git's own."""
         files = (path for path in self.path.rglob("*") if path.is_file())

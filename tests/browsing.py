@@ -12,6 +12,8 @@ STATUS_OF_THE_DOCUMENT = re.compile(
 LISTEN = """document.addEventListener("securitypolicyviolation",
     event => console.error("blocked", event.violatedDirective, event.blockedURI))"""
 
+LOOKS = [("light", 1280), ("dark", 375)]
+
 
 @dataclass
 class Visit:
@@ -57,3 +59,17 @@ class Visit:
         # wait_for_function().
         self.page.locator("body", has_text=re.compile(r"\S")).wait_for()
         self.seen.append(self.name)
+
+    def look(self, axe: str) -> int:
+        """Let axe look at the page: light and dark, wide and on a phone."""
+        for scheme, width in LOOKS:
+            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            self.page.set_viewport_size({"width": width, "height": 800})
+            seen = f"{scheme}, {width} px"
+            scroll = self.page.evaluate("document.documentElement.scrollWidth")
+            assert scroll <= width, f"{self.name}, {seen}"
+            self.page.evaluate(axe)
+            for found in self.page.evaluate("axe.run()")["violations"]:
+                nodes = [node["html"] for node in found["nodes"]]
+                self.complain(f"{seen}: {found['impact']} {found['id']} {nodes}")
+        return len(LOOKS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.bakery import Project
+from tests.bakery import Project, run
 from tests.services import (
     GCS,
     S3,
@@ -23,6 +23,8 @@ from tests.services import (
     SentrySink,
 )
 from tests.services.process import find_program
+
+AXE = "axe-core@4.14.1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -146,6 +148,15 @@ def page() -> Iterator[Page]:
         )
         yield browser.new_page(ignore_https_errors=True)
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory) -> str:
+    """Return the script of axe-core, which looks for barriers in a page."""
+    folder = tmp_path_factory.mktemp("axe")
+    options = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts")
+    run(find_program("npm", "npm"), "install", *options, AXE, cwd=folder)
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlencode
 
 from tests.bakery import Project, clean_environment
 from tests.services import Process, free_port
@@ -42,9 +43,13 @@ class Server:
         self.opener = urllib.request.build_opener(KeepRedirects)
 
     def get(self, path: str, **headers: str) -> Answer:
-        request = urllib.request.Request(
-            self.url + path, headers=self.headers | headers
-        )
+        return self.ask(path, None, headers)
+
+    def post(self, path: str, form: dict[str, str], **headers: str) -> Answer:
+        return self.ask(path, urlencode(form).encode(), headers)
+
+    def ask(self, path: str, data: bytes | None, headers: dict[str, str]) -> Answer:
+        request = urllib.request.Request(self.url + path, data, self.headers | headers)
         try:
             with self.opener.open(request, timeout=10) as response:
                 return Answer(response)

@@ -5,12 +5,10 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page
 
-from tests.bakery import Project, production_environment, run
+from tests.bakery import Project, production_environment
 from tests.browsing import Visit
 from tests.services import Caddy
-from tests.services.process import find_program
 from tests.serving import serve
 
 ROWS = {
@@ -96,8 +94,6 @@ names = {"first_name": "Ada", "last_name": "Lovelace"}
 ada = User.objects.create_superuser("ada@shop.test", "correct horse", **names)
 ShelfFactory.create_batch(60, owner=ada)
 """
-AXE = "axe-core@4.14.1"
-LOOKS = [("light", 1280), ("dark", 375)]
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +105,7 @@ def make(tmp_path_factory) -> Callable[[str], Project]:
         if name not in made:
             project = Project.bake(tmp_path_factory.mktemp("app"), **ROWS[name])
             project.sync()
-            commit(project)
+            project.commit()
             project.execute("just", "app", "shelves", "Shelf")
             project.execute("just", "app", "notes")
             made[name] = project
@@ -123,24 +119,15 @@ def project(request, make) -> Project:
     return make(request.param)
 
 
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory) -> str:
-    """Return the script of axe-core, which looks for barriers in a page."""
-    folder = tmp_path_factory.mktemp("axe")
-    options = ("--silent", "--no-audit", "--no-fund", "--ignore-scripts")
-    run(find_program("npm", "npm"), "install", *options, AXE, cwd=folder)
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
-
-
 @every_project
 def test_two_apps_pass_all_checks_at_once(project, services, type_cache):
     env = production_environment(project.answers, services)
     shared = {name: env[name] for name in ("DATABASE_URL",) if name in env}
     shared |= {"MYPY_CACHE_DIR": str(type_cache)}
-    before = status(project)
+    before = project.status()
     output = project.execute("just", "check", env=shared).stdout
     assert re.search(r"^=+ \d+ passed in [\d.]+s", output, re.MULTILINE)
-    assert status(project) == before
+    assert project.status() == before
     for name in ("shelves", "notes"):
         assert (project.path / f"apps/{name}/migrations/0001_initial.py").exists()
         files = project.path.glob(f"apps/{name}/**/*.*")
@@ -179,13 +166,13 @@ def test_an_index_leads_to_each_page_of_the_list(project, services):
 @project_with_api
 def test_a_bad_name_gets_one_sentence_and_writes_nothing(project, tmp_path):
     copy = project.copy(tmp_path)
-    commit(copy)
+    copy.commit()
     names = BAD_NAMES.split()
     command = ("shell", "--no-imports", "--command", TRY_NAMES.format(names=names))
     answers = copy.manage(*command, env=TESTING).stdout.splitlines()
     assert [answer.partition("|")[0] for answer in answers] == names
     assert not [answer for answer in answers if answer.endswith("|was made")]
-    assert status(copy) == ""
+    assert copy.status() == ""
     refused = copy.execute("just", "app", "Foo-Bar", check=False)
     assert refused.returncode
     assert "CommandError: 'Foo-Bar' cannot name an app: use a-z," in refused.stderr
@@ -193,7 +180,7 @@ def test_a_bad_name_gets_one_sentence_and_writes_nothing(project, tmp_path):
     copy.replace("config/urls.py", "# just app NAME adds", "# Apps")
     refused = copy.execute("just", "app", "books", check=False)
     assert "is lost in config/: put it back." in refused.stderr
-    assert status(copy).split() == ["M", "config/urls.py"]
+    assert copy.status().split() == ["M", "config/urls.py"]
 
 
 @project_without_api
@@ -222,58 +209,33 @@ def use_pages(visit: Visit, site: str, axe: str) -> int:
     page = visit.page
     looks = 0
     visit.open("home", site)
-    looks += look(visit, axe)
+    looks += visit.look(axe)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert page.url.endswith("#content")
     visit.open("list", f"{site}/shelves/")
-    looks += look(visit, axe)
+    looks += visit.look(axe)
     visit.send("older", "text=Older")
-    looks += look(visit, axe)
+    looks += visit.look(axe)
     visit.send("detail", "tbody a >> nth=0")
-    looks += look(visit, axe)
+    looks += visit.look(axe)
     assert page.context.cookies() == []
     visit.open("404", f"{site}/shelves/0/", 404)
-    looks += look(visit, axe)
+    looks += visit.look(axe)
     visit.open("log-in", f"{site}/shelves/add/")
     page.fill("#id_username", "ada@shop.test")
     page.fill("#id_password", "correct horse")
     visit.send("form", "[type=submit]")
-    looks += look(visit, axe)
+    looks += visit.look(axe)
     page.fill("#id_title", " ")
     visit.send("form with an error", "main [type=submit]")
     assert page.locator("#id_title_error").is_visible()
-    looks += look(visit, axe)
+    looks += visit.look(axe)
     page.fill("#id_title", "Atlas")
     visit.send("saved", "main [type=submit]")
     assert page.locator("[role=status]").text_content() == "Saved."
-    looks += look(visit, axe)
+    looks += visit.look(axe)
     visit.send("change", "text=Change")
     visit.send("logged out", "header [type=submit]")
     assert not page.locator("header [type=submit]").count()
     return looks
-
-
-def look(visit: Visit, axe: str) -> int:
-    """Let axe look at the page: light and dark, wide and on a phone."""
-    page: Page = visit.page
-    for scheme, width in LOOKS:
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.set_viewport_size({"width": width, "height": 800})
-        seen = f"{visit.name}, {scheme}, {width} px"
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, seen
-        page.evaluate(axe)
-        for found in page.evaluate("axe.run()")["violations"]:
-            nodes = [node["html"] for node in found["nodes"]]
-            visit.complain(f"{seen}: {found['impact']} {found['id']} {nodes}")
-    return len(LOOKS)
-
-
-def commit(project: Project) -> None:
-    author = ("-c", "user.name=Owner", "-c", "user.email=owner@example.com")
-    run("git", "add", "--all", cwd=project.path)
-    run("git", *author, "commit", "--quiet", "--message", "Start", cwd=project.path)
-
-
-def status(project: Project) -> str:
-    return run("git", "status", "--short", cwd=project.path).stdout
