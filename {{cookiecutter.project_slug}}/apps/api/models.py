@@ -41,8 +41,8 @@ class AccessToken(models.Model):
     def clean(self) -> None:
         latest = (self.created_at or timezone.now()) + settings.API_TOKEN_MAX_AGE
         if self.expires_at and self.expires_at > latest:
-            message = _("This token ends on %s at the latest.")
-            raise ValidationError({"expires_at": message % f"{latest:%Y-%m-%d %H:%M %Z}"})
+            text = _("This token ends on %s at the latest.")
+            raise ValidationError({"expires_at": text % f"{latest:%Y-%m-%d %H:%M %Z}"})
 
     def renew(self) -> None:
         """Set a new text, and what is kept of it."""
