@@ -29,6 +29,7 @@ metrics=prometheus        config/metrics_server.py core/metrics.py deploy deploy
 metrics=opentelemetry     core/telemetry.py tests/test_telemetry.py
 login=username            apps/users/migrations/0001_initial.py apps/users/models.py
 login=email               apps/users/migrations/0001_user.py apps/users/models tests/test_email_login.py
+flags=waffle              apps/pages/flags.py templates/preview.html tests/test_flags.py
 deployment=caddy          compose.production.yaml deploy deploy/backup deploy/caddy deploy/pages deploy/production.env deploy/server docs/deploy.md
 deployment=nginx          compose.production.yaml deploy deploy/backup deploy/nginx deploy/pages deploy/production.env deploy/server docs/deploy.md
 deployment=kubernetes     deploy deploy/backup deploy/kubernetes docs/kubernetes.md

@@ -4,6 +4,10 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
+# %if cookiecutter.flags == "waffle"
+from apps.pages.flags import preview
+
+# %endif
 admin.site.site_header = admin.site.site_title = settings.PROJECT_NAME
 
 # %if cookiecutter.api == "none"
@@ -19,6 +23,9 @@ handler500 = "apps.api.errors.server_error"
 # %endif
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.pages.urls")),
+    # %if cookiecutter.flags == "waffle"
+    path("preview/", preview, name="preview"),
+    # %endif
     # just app NAME adds: path("NAME/", include("apps.NAME.urls")),
     # %if cookiecutter.api == "drf"
     path("api/", include("apps.api.urls")),

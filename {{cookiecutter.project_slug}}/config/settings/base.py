@@ -56,6 +56,9 @@ INSTALLED_APPS = [
     # %if cookiecutter.api == "ninja"
     "ninja",
     # %endif
+    # %if cookiecutter.flags == "waffle"
+    "waffle",
+    # %endif
     # Before the applications whose management commands it extends: the first one wins.
     "core",
     # %if cookiecutter.task_queue == "database"
@@ -112,6 +115,10 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     # %endif
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # %if cookiecutter.flags == "waffle"
+    # A flag for a share of people stays as it is for each of them, by a cookie.
+    "waffle.middleware.WaffleMiddleware",
+    # %endif
     # Last: it turns the response to a log-in into "too many attempts".
     "axes.middleware.AxesMiddleware",
 ]
