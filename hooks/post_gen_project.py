@@ -82,7 +82,7 @@ def main():
             print(f"warning: {step.__name__} failed ({error}); {HINT}", file=sys.stderr)
     # cruft renders two versions in folders with such names: print nothing there.
     if "_commit" not in answers or not re.fullmatch(r"tmp\w{8}", project.parent.name):
-        print(f"{project.name} is ready. Next:\n\n  cd {project.name}\n  uv sync")
+        print(f"{project.name} is ready:\n\n  cd {project.name}\n  uv run just setup")
         print("  git add .\n  git commit --message Start\n  uv run just dev\n")
 
 

@@ -86,7 +86,7 @@ def test_update_across_a_change_of_the_hook_is_silent_and_needs_no_preparation(
     run("git", "clone", "--quiet", template, later, cwd=tmp_path)
     options = ("--no-input", "--output-dir", tmp_path)
     created = cruft(tmp_path, "create", later, *options, cwd=tmp_path)
-    assert created.stdout.count("is ready. Next:") == 1
+    assert created.stdout.count("is ready:") == 1
     project = Project(tmp_path / "my_project")
     commit(project.path)
     hook = later / "hooks" / "post_gen_project.py"

@@ -1,0 +1,126 @@
+"""`just setup`: from a clone to a project that runs, and again without a change."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.bakery import Project, run
+from tests.services import free_port
+from tests.serving import develop
+
+pytestmark = pytest.mark.xdist_group("setup")
+
+ORIGINS = [
+    pytest.param({}, id="wsgi"),
+    pytest.param(
+        {"interface": "asgi", "database": "sqlite", "login": "email"},
+        id="asgi",
+        marks=pytest.mark.long,
+    ),
+]
+AUTHOR = ("-c", "user.name=Owner", "-c", "user.email=owner@example.com")
+
+
+@pytest.fixture(scope="module", params=ORIGINS)
+def origin(request, tmp_path_factory) -> Project:
+    """Return a project whose owner has run `just setup` and committed it."""
+    project = Project.bake(tmp_path_factory.mktemp("setup"), **request.param)
+    project.uv("run", "just", "setup")
+    run("git", "add", ".", cwd=project.path)
+    commit = ("commit", "--quiet", "--no-verify", "--message", "Start")
+    run("git", *AUTHOR, *commit, cwd=project.path)
+    return project
+
+
+@pytest.fixture
+def clone(origin, tmp_path) -> Project:
+    path = tmp_path / "clone"
+    run("git", "clone", "--quiet", origin.path, path, cwd=tmp_path)
+    return Project(path, origin.answers)
+
+
+def test_a_clone_runs_after_one_command_and_keeps_all_at_the_second(origin, clone):
+    first = clone.uv("run", "just", "setup")
+    assert first.stdout.endswith("Ready. Next: uv run just dev\n")
+    made = look(clone.path / ".env")
+    hook = (clone.path / ".git/hooks/pre-commit").read_text()
+    assert stat.S_IMODE(made[0].st_mode) == 0o600
+    check_secrets(clone, origin)
+    assert run("git", "status", "--porcelain", cwd=clone.path).stdout == ""
+    with develop(clone) as server:
+        for path in ("/", "/admin/login/", "/health/ready/", "/static/css/site.css"):
+            assert server.get(path).status == 200
+
+    # The environment is there: the second time needs no network.
+    again = clone.uv("run", "just", "setup", env={"UV_OFFLINE": "1"})
+    assert again.stdout.endswith("Ready. Next: uv run just dev\n")
+    assert "No migrations to apply." in again.stdout
+    assert look(clone.path / ".env") == made
+    assert (clone.path / ".git/hooks/pre-commit").read_text() == hook
+    with develop(clone) as server:
+        assert server.get("/").status == 200
+
+
+def test_the_hook_lints_each_commit(clone):
+    clone.uv("run", "just", "setup")
+    (clone.path / "apps/pages/views.py").write_text("import os\n")
+    refused = run("git", *AUTHOR, "commit", "-am", "x", cwd=clone.path, check=False)
+    assert refused.returncode
+    assert "F401" in refused.stderr
+
+
+def test_a_folder_that_is_no_repository_of_its_own_gets_no_hook(clone, tmp_path):
+    """A hook in a larger repository would look for its configuration there."""
+    run("git", "init", "--quiet", cwd=tmp_path)
+    (clone.path / ".git").rename(tmp_path / "elsewhere")
+    clone.uv("run", "just", "setup")
+    assert not (tmp_path / ".git/hooks/pre-commit").exists()
+
+
+def test_a_server_that_is_away_is_named_and_nothing_else_is_said(clone):
+    if clone.answers["database"] == "sqlite":
+        url = f"sqlite:///{clone.path}/missing/db.sqlite3"
+    else:
+        url = f"postgresql://postgres:x@127.0.0.1:{free_port()}/shop"
+    (clone.path / ".env").write_text(f"DATABASE_URL={url}\n")
+    result = clone.uv("run", "just", "setup", check=False)
+    assert result.returncode
+    advice = "Start the database's server, or mend DATABASE_URL."
+    assert f"error    database       OperationalError. {advice}" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (clone.path / ".git/hooks/pre-commit").exists()
+
+
+def test_what_fails_leaves_no_half_written_env(clone):
+    (clone.path / ".env.example").unlink()
+    result = clone.uv("run", "just", "setup", check=False)
+    assert result.returncode
+    assert ".env.example" in result.stderr
+    assert not (clone.path / ".env").exists()
+
+
+def look(path: Path):
+    return path.stat(), path.read_text()
+
+
+def check_secrets(clone: Project, origin: Project) -> None:
+    """All secrets are set and new; everything else is as in .env.example."""
+    old, new, example = (
+        (project.path / name).read_text().splitlines()
+        for project, name in (
+            (origin, ".env"),
+            (clone, ".env"),
+            (clone, ".env.example"),
+        )
+    )
+    secrets = 0
+    for before, now, line in zip(old, new, example, strict=True):
+        if not line.startswith("#") and line.endswith(("_KEY=", "_PASSWORD=")):
+            secrets += 1
+            assert before != now
+            assert now.startswith(line)
+            assert len(now) >= len(line) + 64
+        else:
+            assert before == now == line
+    assert secrets == (2 if clone.answers["database"] == "postgresql" else 1)
