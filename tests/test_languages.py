@@ -26,10 +26,11 @@ ROWS = {
 
 
 def projects(*names: str):
-    params = [
-        pytest.param(name, marks=pytest.mark.xdist_group(f"language {name}"))
-        for name in names
-    ]
+    params = []
+    for name in names:
+        marks = [pytest.mark.xdist_group(f"language {name}")]
+        marks += [pytest.mark.long] if name == "wsgi" else []
+        params.append(pytest.param(name, marks=marks))
     return pytest.mark.parametrize("project", params, indirect=True, scope="module")
 
 
@@ -181,6 +182,7 @@ def test_without_gettext_one_sentence_says_how_to_install_it(project, tmp_path):
     assert copy.status().split() == ["??", ".venv"]
 
 
+@pytest.mark.long
 @asgi
 def test_a_project_in_german_passes_all_checks(german, tmp_path, type_cache):
     copy = german.copy(tmp_path)

@@ -92,6 +92,7 @@ def test_the_administrator_of_the_seed_logs_in(clone, page):
     assert count_rows(clone)["users.User"] == before["users.User"]
 
 
+@pytest.mark.long
 def test_an_app_is_seeded_once_and_always_with_the_same_data(clone, tmp_path):
     clone.uv("run", "just", "setup")
     clone.uv("run", "just", "app", "shelves", "Shelf")
@@ -115,6 +116,7 @@ def test_an_app_is_seeded_once_and_always_with_the_same_data(clone, tmp_path):
     assert clone.manage(*SHELL, NAMES, env=url).stdout == names
 
 
+@pytest.mark.long
 def test_a_seed_that_fails_leaves_nothing(clone):
     with (clone.path / "apps/users/tests/factories.py").open("a") as factories:
         factories.write("\n\ndef plant():\n    raise ValueError('half way')\n")
@@ -124,6 +126,7 @@ def test_a_seed_that_fails_leaves_nothing(clone):
     assert count_rows(clone)["users.User"] == 0
 
 
+@pytest.mark.long
 def test_only_development_is_seeded(clone, services):
     env = production_environment(clone.answers, services)
     clone.uv("run", "just", "migrate", env=env)
@@ -135,6 +138,7 @@ def test_only_development_is_seeded(clone, services):
     assert count_rows(clone, env)["users.User"] == 0
 
 
+@pytest.mark.long
 def test_the_hook_lints_each_commit(clone):
     clone.uv("run", "just", "setup")
     (clone.path / "apps/pages/views.py").write_text("import os\n")
@@ -143,6 +147,7 @@ def test_the_hook_lints_each_commit(clone):
     assert "F401" in refused.stderr
 
 
+@pytest.mark.long
 def test_a_folder_that_is_no_repository_of_its_own_gets_no_hook(clone, tmp_path):
     """A hook in a larger repository would look for its configuration there."""
     run("git", "init", "--quiet", cwd=tmp_path)
@@ -151,6 +156,7 @@ def test_a_folder_that_is_no_repository_of_its_own_gets_no_hook(clone, tmp_path)
     assert not (tmp_path / ".git/hooks/pre-commit").exists()
 
 
+@pytest.mark.long
 def test_a_server_that_is_away_is_named_and_nothing_else_is_said(clone):
     if clone.answers["database"] == "sqlite":
         url = f"sqlite:///{clone.path}/missing/db.sqlite3"

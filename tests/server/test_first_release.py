@@ -145,6 +145,18 @@ def test_commands_of_the_guide_look_inside(site):
     assert faults == {"site", "mail", "backup"}
 
 
+# Celery's beat does it on the others.
+@pytest.mark.sites("caddy asgi", "nginx asgi")
+def test_cron_calls_what_the_guide_says(site):
+    guide = (site.path / "docs" / "operations.md").read_text()
+    run, *jobs = re.search(r"^RUN=.*?(?=```)", guide, re.S | re.M)[0].splitlines()
+    assert len(jobs) == 1 + (site.project.answers["task_queue"] == "database")
+    for job in jobs:
+        command = re.fullmatch(r"\d+ 4 \* \* \* root (.*)", job)[1]
+        # As cron does: the shell gets the variable as it is.
+        site.run("sh", "-c", command, RUN=run.removeprefix("RUN="))
+
+
 def test_the_shell_cannot_write_unless_it_is_asked(site):
     code = (
         "from apps.users.models import User; print(User.objects.create(username='x'))"
