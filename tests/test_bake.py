@@ -71,9 +71,9 @@ ALWAYS = set(
     templates/400.html templates/403.html templates/403_csrf.html templates/404.html
     templates/429.html templates/500.html templates/base.html templates/error.html
     templates/home.html templates/pagination.html templates/security.txt
-    tests/failing_urls.py tests/fixtures.py tests/production.env tests/test_health.py
-    tests/test_login.py tests/test_logs.py tests/test_pages.py tests/test_security.py
-    tests/test_settings.py tests/test_users.py
+    tests/failing_urls.py tests/fixtures.py tests/production.env tests/seed.py
+    tests/test_health.py tests/test_login.py tests/test_logs.py tests/test_pages.py
+    tests/test_security.py tests/test_settings.py tests/test_users.py
     """.split()
 )
 API = """

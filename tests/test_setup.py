@@ -1,11 +1,12 @@
-"""`just setup`: from a clone to a project that runs, and again without a change."""
+"""`just setup` and `just seed`: from a clone to a project that runs, with data."""
 
+import re
 import stat
 from pathlib import Path
 
 import pytest
 
-from tests.bakery import Project, run
+from tests.bakery import Project, production_environment, run
 from tests.services import free_port
 from tests.serving import develop
 
@@ -19,6 +20,18 @@ ORIGINS = [
         marks=pytest.mark.long,
     ),
 ]
+SHELL = "shell --no-imports --command".split()
+COUNT = """
+from django.apps import apps
+for model in apps.get_models():
+    print(model._meta.label, model.objects.count())
+"""
+NAMES = """
+from apps.users.models import User
+from apps.shelves.models import Shelf
+print(*User.objects.order_by("pk").values_list("email", "first_name", "is_staff"))
+print(*Shelf.objects.order_by("pk").values_list("owner__email", "title"))
+"""
 AUTHOR = ("-c", "user.name=Owner", "-c", "user.email=owner@example.com")
 
 
@@ -62,6 +75,66 @@ def test_a_clone_runs_after_one_command_and_keeps_all_at_the_second(origin, clon
         assert server.get("/").status == 200
 
 
+def test_the_administrator_of_the_seed_logs_in(clone, page):
+    printed = clone.uv("run", "just", "setup").stdout
+    says = re.search(r"^users: log in as (\S+) with the password (\S+)$", printed, re.M)
+    before = count_rows(clone)
+    assert before["users.User"] > 5
+    with develop(clone) as server:
+        page.goto(f"{server.url}/admin/")
+        page.fill("#id_username", says[1])
+        page.fill("#id_password", says[2])
+        page.click("[type=submit]")
+        page.wait_for_selector("#user-tools")
+
+    again = clone.uv("run", "just", "seed").stdout
+    assert "users: there are some already" in again
+    assert count_rows(clone)["users.User"] == before["users.User"]
+
+
+def test_an_app_is_seeded_once_and_always_with_the_same_data(clone, tmp_path):
+    clone.uv("run", "just", "setup")
+    clone.uv("run", "just", "app", "shelves", "Shelf")
+    clone.uv("run", "just", "migrate")
+    printed = clone.uv("run", "just", "seed").stdout
+    assert printed == "users: there are some already\nshelves: 60 new ones\n"
+    with develop(clone) as server:
+        assert "?after=" in server.get("/shelves/").text
+    rows = count_rows(clone)
+    assert rows["shelves.Shelf"] == 60
+
+    printed = clone.uv("run", "just", "seed").stdout
+    assert printed == "users: there are some already\nshelves: there are some already\n"
+    assert count_rows(clone) == rows
+
+    url = {"DATABASE_URL": f"sqlite:///{tmp_path / 'another'}"}
+    clone.uv("run", "just", "migrate", env=url)
+    assert "log in as admin" in clone.uv("run", "just", "seed", env=url).stdout
+    names = clone.manage(*SHELL, NAMES).stdout
+    assert names
+    assert clone.manage(*SHELL, NAMES, env=url).stdout == names
+
+
+def test_a_seed_that_fails_leaves_nothing(clone):
+    with (clone.path / "apps/users/tests/factories.py").open("a") as factories:
+        factories.write("\n\ndef plant():\n    raise ValueError('half way')\n")
+    failed = clone.uv("run", "just", "setup", check=False)
+    assert failed.returncode
+    assert "half way" in failed.stderr
+    assert count_rows(clone)["users.User"] == 0
+
+
+def test_only_development_is_seeded(clone, services):
+    env = production_environment(clone.answers, services)
+    clone.uv("run", "just", "migrate", env=env)
+    refused = clone.uv("run", "just", "seed", env=env, check=False)
+    assert refused.returncode == 1
+    sentence = "Only development is seeded: the password is no secret."
+    assert sentence in refused.stderr.splitlines()
+    assert "Traceback" not in refused.stderr
+    assert count_rows(clone, env)["users.User"] == 0
+
+
 def test_the_hook_lints_each_commit(clone):
     clone.uv("run", "just", "setup")
     (clone.path / "apps/pages/views.py").write_text("import os\n")
@@ -98,6 +171,13 @@ def test_what_fails_leaves_no_half_written_env(clone):
     assert result.returncode
     assert ".env.example" in result.stderr
     assert not (clone.path / ".env").exists()
+
+
+def count_rows(project: Project, env: dict[str, str] | None = None) -> dict[str, int]:
+    """Return the number of rows of each model."""
+    lines = project.manage(*SHELL, COUNT, env=env).stdout.splitlines()
+    counts = [line.split() for line in lines if re.fullmatch(r"\w+\.\w+ \d+", line)]
+    return {label: int(count) for label, count in counts}
 
 
 def look(path: Path):
