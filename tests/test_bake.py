@@ -39,6 +39,7 @@ TYPED = [
 
 ALWAYS = set(
     """
+    .devcontainer/devcontainer.json
     .dockerignore .editorconfig .env .env.example .gitattributes .gitignore
     .pre-commit-config.yaml .python-version Dockerfile LICENSE README.md compose.yaml
     conftest.py gunicorn.conf.py justfile manage.py pyproject.toml
