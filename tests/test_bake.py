@@ -173,6 +173,9 @@ OWNED = {
         apps/users/migrations/0001_user.py apps/users/models/__init__.py
         apps/users/models/emails.py tests/test_email_login.py
         """,
+    ("flags", "waffle"): """
+        apps/pages/flags.py templates/preview.html tests/test_flags.py
+        """,
     (
         "deployment",
         "caddy",
@@ -214,6 +217,7 @@ TRACES = {
     ),
     ("login", "username"): r"by username",
     ("login", "email"): r"LowercaseEmail|attempted_email|AXES_USERNAME_CALLABLE",
+    ("flags", "waffle"): r"waffle|feature.flag|\bpreview(/|\.html)",
     ("deployment", "caddy"): r"caddy",
     ("deployment", "nginx"): r"nginx(?!'s status)|certbot",
     ("deployment", "kubernetes"): r"kubectl|kustomiz|deploy/kubernetes",
