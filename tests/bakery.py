@@ -43,11 +43,13 @@ def accept(answers: dict[str, str]) -> list[dict[str, str]]:
     return [answers | {"deployment": DEFAULTS["deployment"]}, answers | others]
 
 
-# Every pair of answers to two questions is in at least one of these.
+# Every pair of answers to two questions is in at least one of these. The questions with
+# the most answers come first: 25 rows instead of 36.
+BY_SIZE = sorted(CHOICES, key=lambda name: len(CHOICES[name]), reverse=True)
 PAIRWISE = [
     answers
-    for row in AllPairs(list(CHOICES.values()))
-    for answers in accept(dict(zip(CHOICES, row, strict=True)))
+    for row in AllPairs([CHOICES[name] for name in BY_SIZE])
+    for answers in accept(dict(zip(BY_SIZE, row, strict=True)))
 ]
 # Prefixes of variables that projects must not inherit from the caller of the tests.
 # Without bytecode every command of a project would compile Django again.

@@ -26,6 +26,7 @@ from typing import Self
 
 from tests.bakery import TEMPLATE
 from tests.services import Certificate, Process, wait_until
+from tests.services.answers import Answers
 from tests.services.process import find_program, run
 
 LAPTOP, SERVER = "203.0.113.1", "203.0.113.5"
@@ -204,7 +205,7 @@ class DockerRepository(LaptopServer):
         self.socket = context.wrap_socket(self.socket, server_side=True)
 
 
-class ProxyHandler(BaseHTTPRequestHandler):
+class ProxyHandler(Answers, BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         kept = TREES / "packages" / sha256(self.path.encode()).hexdigest()
         if kept.exists():
@@ -220,15 +221,6 @@ class ProxyHandler(BaseHTTPRequestHandler):
             kept.parent.mkdir(exist_ok=True)
             kept.write_bytes(body)
         self.answer(200, body)
-
-    def answer(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *arguments: object) -> None:
-        """Keep the output of the tests readable."""
 
 
 def make_repository(root: Path, engine: bytes) -> None:

@@ -218,7 +218,7 @@ TRACES = {
     ),
     ("login", "username"): r"by username",
     ("login", "email"): r"LowercaseEmail|attempted_email|AXES_USERNAME_CALLABLE",
-    ("flags", "waffle"): r"waffle|feature.flag",
+    ("flags", "waffle"): r"waffle|feature.flag|\bpreview(/|\.html)",
     ("deployment", "caddy"): r"caddy",
     ("deployment", "nginx"): r"nginx(?!'s status)|certbot",
     ("deployment", "kubernetes"): r"kubectl|kustomiz|deploy/kubernetes",

@@ -1,4 +1,4 @@
-"""Production without its cache: pages work, one line logs it, and all recovers."""
+"""Production without its cache: pages and flags work, one line logs it."""
 
 import json
 import re
@@ -32,6 +32,18 @@ LOG_IN = f"""
 from django.contrib.auth import get_user_model
 get_user_model().objects.create_superuser("ada", "ada@shop.test", {PASSWORD!r})
 """
+# The admin, in another process than the server.
+SWITCH_FLAG = """
+from django.contrib.auth import get_user_model
+from django.test import Client
+from waffle.models import Flag
+flag, _ = Flag.objects.get_or_create(name="preview")
+client = Client(headers={"host": "shop.test"})
+backend = "django.contrib.auth.backends.ModelBackend"
+client.force_login(get_user_model().objects.get(username="ada"), backend)
+form = {"action": "ACTION_for_all", "_selected_action": flag.pk}
+assert client.post("/admin/waffle/flag/", form, secure=True).status_code == 302
+"""
 ASK = """
 from django.core.cache import cache
 cache.set("one", 1)
@@ -42,7 +54,10 @@ print(cache.get("one"))
 @pytest.fixture(scope="module", params=PROJECTS)
 def project(request, tmp_path_factory) -> Project:
     project = Project.bake(
-        tmp_path_factory.mktemp("cache"), database="sqlite", **request.param
+        tmp_path_factory.mktemp("cache"),
+        database="sqlite",
+        flags="waffle",
+        **request.param,
     )
     project.sync()
     return project
@@ -75,6 +90,7 @@ def test_pages_go_on_without_the_cache_and_it_comes_back(
     project, env, cache, outage, tmp_path
 ):
     (project.path / "server.log").unlink(missing_ok=True)
+    switch_flag(project, env, "enable")
     with serve(project, env, tmp_path) as server:
         cookies = log_in(server)
         # The first visit loads modules; do not measure this.
@@ -86,6 +102,9 @@ def test_pages_go_on_without_the_cache_and_it_comes_back(
                 assert timed(server, "/admin/", Cookie=cookies) == 200
                 assert timed(server, "/admin/") == 302
                 assert timed(server, "/") == 200
+                assert timed(server, "/preview/") == 200
+            switch_flag(project, env, "disable")
+            assert timed(server, "/preview/") == 404
             what = "readiness sees the outage"
             wait_until(lambda: readiness(server) == "failing", 5, what)
             log_in(server)
@@ -104,6 +123,15 @@ def test_pages_go_on_without_the_cache_and_it_comes_back(
     assert sorted(line["logger"] for line in warnings) == loggers
     [health] = [line for line in warnings if line["logger"] == "core.health"]
     assert (health["status"], health["checks"]["cache"]) == ("ok", "failing")
+
+
+def test_a_flag_switched_in_the_admin_counts_at_once_in_all_workers(
+    project, env, tmp_path
+):
+    with serve(project, env | {"WEB_CONCURRENCY": "2"}, tmp_path) as server:
+        for action, status in [("enable", 200), ("disable", 404)]:
+            switch_flag(project, env, action)
+            assert {server.get("/preview/").status for _ in range(20)} == {status}
 
 
 @pytest.mark.xdist_group(describe(ROWS[0]))
@@ -153,6 +181,12 @@ def take_away(cache, outage: str) -> Iterator[None]:
         if outage == "paused":
             cache.process.send_signal(signal.SIGCONT)
         cache.start()
+
+
+def switch_flag(project, env, action: str) -> None:
+    """Turn the flag of the page /preview/ on or off for everybody."""
+    script = SWITCH_FLAG.replace("ACTION", action)
+    project.manage("shell", "--no-imports", "-c", script, env=env)
 
 
 def readiness(server) -> str:

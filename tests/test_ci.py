@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from tests.bakery import Project, describe, run
+from tests.services.answers import Answers
 from tests.services.process import find_program
 
 CI, DELIVER = ".github/workflows/ci.yml", ".github/workflows/deliver.yml"
@@ -384,28 +385,21 @@ def advisories(faults: dict[str, str]) -> Iterator[tuple[str, set[str]]]:
     """
     asked = set()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answers, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             names = [query["package"]["name"] for query in body["queries"]]
             asked.update(names)
             entry = {"modified": "2026-11-01T00:00:00Z"}
             found = [[entry | {"id": faults[n]}] if n in faults else [] for n in names]
-            self.answer({"results": [{"vulns": vulns} for vulns in found]})
+            self.tell({"results": [{"vulns": vulns} for vulns in found]})
 
         def do_GET(self) -> None:
             name = self.path.rpartition("/")[2]
-            self.answer({"id": name, "modified": "2026-11-01T00:00:00Z"})
+            self.tell({"id": name, "modified": "2026-11-01T00:00:00Z"})
 
-        def answer(self, document: dict) -> None:
-            content = json.dumps(document).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
+        def tell(self, document: dict) -> None:
+            self.answer(200, json.dumps(document).encode())
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

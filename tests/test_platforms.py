@@ -183,12 +183,12 @@ def test_a_server_ends_before_a_platform_kills_it(platform):
 def test_an_instance_without_cpu_between_requests_keeps_its_workers(platform):
     """A paused container is what Cloud Run makes of an instance without requests."""
     [setting] = re.findall(r"`(GUNICORN_CMD_ARGS=\S+)`", platform.page)
+    configuration = (platform.folder / "gunicorn.conf.py").read_text()
+    [timeout] = re.findall(r"^timeout = (\d+)$", configuration, re.MULTILINE)
     for option, is_lost in (("GUNICORN_CMD_ARGS=", True), (setting, False)):
         options = (f"--env={option}", "--env=WEB_CONCURRENCY=2")
         with platform.serve(8080, *options) as server:
-            docker("pause", server.name)
-            time.sleep(35)  # Gunicorn waits for 30 s
-            docker("unpause", server.name)
+            server.pause(longer_than_s=int(timeout))
             status, *_ = server.get("/", **HTTPS)
             # Without the option the worker is killed, sometimes with the request.
             assert status == 200 or is_lost
@@ -228,6 +228,14 @@ class Container:
     def logs(self) -> str:
         result = docker("logs", self.name)
         return result.stdout + result.stderr
+
+    def pause(self, longer_than_s: int) -> None:
+        """Freeze the processes until their clock has gone on by more than this."""
+        docker("pause", self.name)
+        end = time.monotonic() + longer_than_s + 5
+        what = f"a pause of more than {longer_than_s} s"
+        wait_until(lambda: time.monotonic() > end, longer_than_s + 10, what)
+        docker("unpause", self.name)
 
     def stop(self) -> str:
         """Return the status with which the container ends, 137 after 30 s."""

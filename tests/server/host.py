@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.services import NotInstalledError, Process, wait_until
+from tests.services.answers import Answers
 from tests.services.process import find_program, run
 
 SITE = "shop.test"
@@ -235,7 +236,7 @@ class Host:
             server.shutdown()
 
 
-class Tunnel(BaseHTTPRequestHandler):
+class Tunnel(Answers, BaseHTTPRequestHandler):
     """Connect a client with the host that it names."""
 
     def do_CONNECT(self) -> None:
@@ -251,14 +252,7 @@ class Tunnel(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Fetch a Debian package."""
         with urllib.request.urlopen(self.path, timeout=60) as remote:
-            content = remote.read()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *arguments: object) -> None:
-        pass
+            self.answer(200, remote.read())
 
 
 def pump(source: socket.socket, target: socket.socket) -> None:

@@ -1,6 +1,7 @@
 """Feature flags: who gets the page and the part of a page that they switch."""
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
@@ -16,6 +17,12 @@ DETAILS = 'id="details"'
 
 def test_a_flag_that_nobody_made_is_off(client: Client) -> None:
     assert client.get(PREVIEW).status_code == 404
+
+
+def test_a_visitor_turns_no_flag_on(client: Client) -> None:
+    Flag.objects.create(name="preview")
+    query = {"preview": "1", "dwft_preview": "1"}
+    assert client.get(PREVIEW, query).status_code == 404
 
 
 # A change counts when its transaction is committed.
@@ -34,10 +41,25 @@ def test_a_flag_may_be_for_staff_alone(client: Client, admin_client: Client) -> 
     assert client.get(PREVIEW).status_code == 404
 
 
+def test_staff_need_the_permission_to_switch_a_flag(client: Client) -> None:
+    flag = Flag.objects.create(name="preview", everyone=False)
+    address = reverse("admin:waffle_flag_changelist")
+    form = {"action": "enable_for_all", "_selected_action": str(flag.pk)}
+    ada = UserFactory(is_staff=True)
+    client.force_login(ada)
+    assert client.post(address, form).status_code == 403
+    ada.user_permissions.add(Permission.objects.get(codename="change_flag"))
+    assert client.post(address, form).status_code == 302
+    flag.refresh_from_db()
+    assert flag.everyone
+
+
+@pytest.mark.usefixtures("production")
 def test_a_person_stays_inside_or_outside_of_a_share(client: Client) -> None:
     Flag.objects.create(name="preview", percent="50")
     first = client.get(PREVIEW, secure=True)
-    assert "dwf_preview" in first.cookies
+    [(name, cookie)] = first.cookies.items()
+    assert (name, cookie["secure"]) == ("__Host-flag-preview", True)
     for _ in range(10):
         assert client.get(PREVIEW, secure=True).status_code == first.status_code
 
