@@ -40,8 +40,9 @@ def plant() -> str:
 
 
 def plant_users() -> str:
+    login = f"{ADMIN[User.USERNAME_FIELD]} with the password {PASSWORD}"
     if User.objects.exists():
-        return "there are some already"
+        return f"there are some already; the seed makes {login}"
     User.objects.create_superuser(**ADMIN, password=PASSWORD)
     UserFactory.create_batch(10)
-    return f"log in as {ADMIN[User.USERNAME_FIELD]} with the password {PASSWORD}"
+    return f"log in as {login}"
