@@ -37,5 +37,6 @@ bench: .venv/ready ## Compare with bare Django and write the results to bench/
 lint: .venv/ready ## Check the format of the template's own code and lint it
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
-	@.venv/bin/shellcheck scripts/* .ci/run */deploy/server/setup \
+	@.venv/bin/shellcheck --external-sources --source-path="$(wildcard */deploy/..)" \
+		scripts/* .ci/run */deploy/server/setup \
 		*/deploy/kubernetes/environment */deploy/kubernetes/kubectl
