@@ -26,7 +26,8 @@ class Chapter:
         """Do all that the chapter says, from its first block to its last."""
         for text, language, block in self.blocks:
             if language == "sh":
-                run("sh", "-euc", block, cwd=project.path)
+                python = {"UV_PYTHON": project.python}
+                run("sh", "-euc", block, cwd=project.path, env=python)
             elif language not in FOR_READERS:
                 self.write(
                     project, language, re.findall(r"`([^`\s]+)`", text)[-1], block

@@ -25,9 +25,9 @@ def test_the_first_week(answers, tmp_path, request, record_property):
     for chapter in guide:
         chapter.follow(project)
         if is_long:
-            run("uv", "run", "just", "lint", cwd=project.path)
+            project.uv("run", "just", "lint")
         commit(project)
-    run("uv", "run", "just", "check" if is_long else "lint", cwd=project.path)
+    project.uv("run", "just", "check" if is_long else "lint")
     changed = git(project, "diff", "--name-only", f"HEAD~{len(guide)}").split()
     assert not [path for path in changed if "tests/" in path and path in shipped]
     record_property(
