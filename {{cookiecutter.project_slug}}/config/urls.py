@@ -20,6 +20,9 @@ handler500 = "apps.api.errors.server_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.pages.urls")),
     # just app NAME adds: path("NAME/", include("apps.NAME.urls")),
+    # %if cookiecutter.accounts == "allauth"
+    path("accounts/", include("allauth.urls")),
+    # %endif
     # %if cookiecutter.api == "drf"
     path("api/", include("apps.api.urls")),
     # %endif
