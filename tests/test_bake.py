@@ -173,6 +173,23 @@ OWNED = {
         apps/users/migrations/0001_user.py apps/users/models/__init__.py
         apps/users/models/emails.py tests/test_email_login.py
         """,
+    ("accounts", "none"): "templates/account_links.html",
+    ("accounts", "allauth"): """
+        apps/accounts/__init__.py apps/accounts/adapters.py apps/accounts/admin.py
+        apps/accounts/context.py apps/accounts/forms.py apps/accounts/guessing.py
+        apps/accounts/site.py apps/accounts/stages.py
+        apps/accounts/templates/account_links.html
+        config/admin.py config/settings/accounts.py static/css/accounts.css
+        templates/account/login.html
+        templates/allauth/elements/alert.html templates/allauth/elements/badge.html
+        templates/allauth/elements/button.html
+        templates/allauth/elements/button_group.html
+        templates/allauth/elements/field.html templates/allauth/elements/fields.html
+        templates/allauth/elements/form.html templates/allauth/elements/panel.html
+        templates/allauth/elements/th.html
+        templates/allauth/layouts/base.html templates/allauth/layouts/manage.html
+        tests/test_accounts.py
+        """,
     (
         "deployment",
         "caddy",
@@ -214,6 +231,9 @@ TRACES = {
     ),
     ("login", "username"): r"by username",
     ("login", "email"): r"LowercaseEmail|attempted_email|AXES_USERNAME_CALLABLE",
+    ("accounts", "allauth"): (
+        r"allauth|passkey|webauthn|\bmfa\b|\btotp\b|openid|second factor|SIGNUP_OPEN"
+    ),
     ("deployment", "caddy"): r"caddy",
     ("deployment", "nginx"): r"nginx(?!'s status)|certbot",
     ("deployment", "kubernetes"): r"kubectl|kustomiz|deploy/kubernetes",
@@ -284,6 +304,8 @@ def test_files_are_exactly_those_asked_for(bake, answers):
             expected.update(paths.split())
     if answers["deployment"] == "kubernetes" and answers["task_queue"] != "none":
         expected.add("deploy/kubernetes/base/worker.yaml")
+    if answers["accounts"] == "allauth" and answers["api"] != "none":
+        expected.add("apps/api/sessions.py")
     assert bake(**answers).files() == expected
 
 

@@ -44,6 +44,18 @@ def queue(
         yield waiting
 
 
+# %if cookiecutter.accounts == "allauth"
+def confirm_address(client: Client) -> None:
+    """Confirm the address of a user who has signed up."""
+    from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+
+    user = User.objects.create(email=ADA)
+    address = EmailAddress.objects.create(user=user, email=ADA, primary=True)
+    link = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
+    client.post(link, headers={"x-request-id": "quote-me"})
+
+
+# %endif
 def test_a_request_enqueues_a_task_with_its_id(
     admin_client: Client, queue: Any
 ) -> None:
@@ -96,15 +108,3 @@ def test_every_scheduled_task_exists() -> None:
     app.autodiscover_tasks(force=True)
     scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
     assert scheduled <= app.tasks.keys()
-
-
-# %if cookiecutter.accounts == "allauth"
-def confirm_address(client: Client) -> None:
-    """Confirm the address of a user who has signed up."""
-    from allauth.account.models import EmailAddress, EmailConfirmationHMAC
-
-    user = User.objects.create(email=ADA)
-    address = EmailAddress.objects.create(user=user, email=ADA, primary=True)
-    link = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
-    client.post(link, headers={"x-request-id": "quote-me"})
-    # %endif

@@ -37,6 +37,18 @@ def queue(admin_client: Client, settings: Settings) -> None:
     settings.TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 
+# %if cookiecutter.accounts == "allauth"
+def confirm_address(client: Client) -> None:
+    """Confirm the address of a user who has signed up."""
+    from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+
+    user = User.objects.create(email=ADA)
+    address = EmailAddress.objects.create(user=user, email=ADA, primary=True)
+    link = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
+    client.post(link, headers={"x-request-id": "quote-me"})
+
+
+# %endif
 def test_a_request_enqueues_a_task_with_its_id(admin_client: Client) -> None:
     # %if cookiecutter.accounts == "allauth"
     confirm_address(admin_client)
@@ -71,15 +83,3 @@ def test_new_users_get_no_mail_unless_it_is_switched_on(settings: Settings) -> N
     User.objects.create(email=ADA)
     # %endif
     assert not DBTaskResult.objects.exists()
-
-
-# %if cookiecutter.accounts == "allauth"
-def confirm_address(client: Client) -> None:
-    """Confirm the address of a user who has signed up."""
-    from allauth.account.models import EmailAddress, EmailConfirmationHMAC
-
-    user = User.objects.create(email=ADA)
-    address = EmailAddress.objects.create(user=user, email=ADA, primary=True)
-    link = reverse("account_confirm_email", args=[EmailConfirmationHMAC(address).key])
-    client.post(link, headers={"x-request-id": "quote-me"})
-    # %endif

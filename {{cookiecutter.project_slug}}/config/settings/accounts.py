@@ -30,6 +30,9 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_MAX_EMAIL_ADDRESSES = 5
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
+# %if cookiecutter.api != "none"
+USERSESSIONS_ADAPTER = "apps.api.sessions.SessionsAdapter"
+# %endif
 # As long as SESSION_COOKIE_AGE says, without a question.
 ACCOUNT_SESSION_REMEMBER = True
 
@@ -59,10 +62,6 @@ MFA_TOTP_TOLERANCE = 1
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 # Staff need one for the admin.
 ADMIN_REQUIRE_MFA = env.bool("DJANGO_ADMIN_REQUIRE_MFA", default=True)
-# %if cookiecutter.api != "none"
-
-USERSESSIONS_ADAPTER = "apps.api.sessions.SessionsAdapter"
-# %endif
 
 # Log-in by somebody else's accounts (docs/operations.md)
 
