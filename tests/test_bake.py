@@ -230,7 +230,7 @@ TRACES = {
         r"opentelemetry|telemetry|\bOTEL_|\botlp\b|traceparent"
     ),
     ("login", "username"): r"by username",
-    ("login", "email"): r"LowercaseEmail|attempted_email|AXES_USERNAME_CALLABLE",
+    ("login", "email"): r"LowercaseEmail|attempted_email",
     ("accounts", "allauth"): (
         r"allauth|passkey|webauthn|\bmfa\b|\btotp\b|openid|second factor|SIGNUP_OPEN"
     ),
@@ -247,6 +247,7 @@ TRACES = {
 }
 # Words that only a project with one of these answers may contain.
 SHARED_TRACES = {
+    (("login", "email"), ("accounts", "allauth")): r"AXES_USERNAME_CALLABLE",
     (("cache", "redis"), ("task_queue", "celery")): r"redis(?!trib)|valkey",
     (("deployment", "caddy"), ("deployment", "nginx")): (
         r"just maintenance|compose\.production|deploy/server"
