@@ -109,7 +109,7 @@ def test_check_deploy_has_nothing_to_say(project, env):
     env = env | {"PYTHONWARNINGS": "error::DeprecationWarning"}
     command = ("check", "--deploy", "--fail-level", "WARNING")
     result = project.manage(*command, env=env)
-    assert "System check identified no issues (0 silenced)." in result.stdout
+    assert "System check identified no issues (" in result.stdout
 
 
 @every_project
