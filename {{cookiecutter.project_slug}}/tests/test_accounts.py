@@ -197,6 +197,19 @@ def test_a_mail_server_that_is_away_costs_no_page(
     assert (page.status_code, "could not send" in page.text) == (200, True)
 
 
+def test_a_provider_that_is_away_leads_back_to_the_log_in(
+    client: Client, settings: Settings
+) -> None:
+    app = {"provider_id": "sso", "name": "Sso", "client_id": "a", "secret": "b"}
+    app |= {"settings": {"server_url": "http://127.0.0.1:9/"}}  # type: ignore[dict-item]
+    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [app]}}
+    assert "Sso" in client.get(reverse("account_login")).text
+    link = reverse("openid_connect_login", args=["sso"])
+    page = client.post(link, follow=True)
+    assert page.redirect_chain == [(reverse("account_login"), 302)]
+    assert "did not answer" in page.text
+
+
 def test_other_sessions_can_be_ended(ada: User, client: Client) -> None:
     other = Client()
     log_in(other)

@@ -8,13 +8,19 @@ from base64 import urlsafe_b64encode
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest
+from django.shortcuts import redirect
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
+from requests.adapters import HTTPAdapter
+from requests.exceptions import RequestException
 
 from apps.accounts.guessing import forget_guesses
 from core.proxies import client_network
@@ -52,6 +58,28 @@ class AccountAdapter(DefaultAccountAdapter):
             logger.error("a mail could not be sent: %s", type(error).__name__)
             text = _("We could not send the e-mail. Please try again later.")
             messages.error(self.request, text)
+
+
+class SocialAccountAdapter(DefaultSocialAccountAdapter):
+    def get_requests_session(self) -> Any:
+        session = super().get_requests_session()
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, ProviderTransport())
+        return session
+
+
+class ProviderTransport(HTTPAdapter):
+    def send(self, *args: Any, **options: Any) -> Any:
+        """Lead back to the log-in if the provider is away, instead of a status 500."""
+        try:
+            response = super().send(*args, **options)
+            response.raise_for_status()
+        except RequestException as error:
+            logger.warning("the provider failed: %s", type(error).__name__)
+            text = _("The other site did not answer. Please try again later.")
+            messages.error(context.request, text)
+            raise ImmediateHttpResponse(redirect("account_login")) from error
+        return response
 
 
 class MFAAdapter(DefaultMFAAdapter):

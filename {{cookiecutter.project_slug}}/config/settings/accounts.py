@@ -70,6 +70,7 @@ SILENCED_SYSTEM_CHECKS = ["models.W036"]
 # %endif
 # Log-in by somebody else's accounts (docs/operations.md)
 
+SOCIALACCOUNT_ADAPTER = "apps.accounts.adapters.SocialAccountAdapter"
 SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {}
 OPENID_CONNECT_ISSUER = env.address(
     "OPENID_CONNECT_ISSUER", "https", "http", default=""
