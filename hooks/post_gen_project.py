@@ -13,8 +13,7 @@ from pathlib import Path
 TABLE = """
 interface=wsgi            config/wsgi.py
 interface=asgi            config/asgi.py config/uvicorn_worker.py core/loop.py core/static.py core/streams.py tests/test_asgi.py
-database=postgresql       core/management/commands/migrate.py config/routers.py tests/test_routers.py
-database=mysql            core/management/commands/migrate.py config/routers.py tests/test_routers.py
+database=postgresql,mysql core/management/commands/migrate.py config/routers.py tests/test_routers.py
 database=sqlite           data tests/test_migrations.py
 cache=database            core/migrations
 media_storage=s3          config/settings/storage.py core/s3.py core/uploads.py tests/test_storage.py
@@ -29,6 +28,8 @@ metrics=prometheus        config/metrics_server.py core/metrics.py deploy deploy
 metrics=opentelemetry     core/telemetry.py tests/test_telemetry.py
 login=username            apps/users/migrations/0001_initial.py apps/users/models.py
 login=email               apps/users/migrations/0001_user.py apps/users/models tests/test_email_login.py
+accounts=none             templates/account_links.html
+accounts=allauth          apps/accounts apps/api/sessions.py config/admin.py config/settings/accounts.py static/css/accounts.css templates/account templates/allauth tests/test_accounts.py
 flags=waffle              apps/pages/flags.py templates/preview.html tests/test_flags.py
 deployment=caddy          compose.production.yaml deploy deploy/backup deploy/caddy deploy/pages deploy/production.env deploy/server docs/deploy.md
 deployment=nginx          compose.production.yaml deploy deploy/backup deploy/nginx deploy/pages deploy/production.env deploy/server docs/deploy.md
@@ -44,7 +45,7 @@ OWNED_PATHS = [(path, *owner.split("=")) for owner, *paths in ROWS for path in p
 
 def find_unchosen(answers):
     """Return the listed paths that none of the answers (by question) keeps, sorted."""
-    chosen = {path for path, name, answer in OWNED_PATHS if answers[name] == answer}
+    chosen = {path for path, name, of in OWNED_PATHS if answers[name] in of.split(",")}
     return sorted({path for path, _, _ in OWNED_PATHS} - chosen)
 
 

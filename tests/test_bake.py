@@ -174,6 +174,23 @@ OWNED = {
         apps/users/migrations/0001_user.py apps/users/models/__init__.py
         apps/users/models/emails.py tests/test_email_login.py
         """,
+    ("accounts", "none"): "templates/account_links.html",
+    ("accounts", "allauth"): """
+        apps/accounts/__init__.py apps/accounts/adapters.py apps/accounts/admin.py
+        apps/accounts/context.py apps/accounts/forms.py apps/accounts/guessing.py
+        apps/accounts/site.py apps/accounts/stages.py
+        apps/accounts/templates/account_links.html
+        config/admin.py config/settings/accounts.py static/css/accounts.css
+        templates/account/login.html
+        templates/allauth/elements/alert.html templates/allauth/elements/badge.html
+        templates/allauth/elements/button.html
+        templates/allauth/elements/button_group.html
+        templates/allauth/elements/field.html templates/allauth/elements/fields.html
+        templates/allauth/elements/form.html templates/allauth/elements/panel.html
+        templates/allauth/elements/th.html
+        templates/allauth/layouts/base.html templates/allauth/layouts/manage.html
+        tests/test_accounts.py
+        """,
     ("flags", "waffle"): """
         apps/pages/flags.py templates/preview.html tests/test_flags.py
         """,
@@ -218,6 +235,9 @@ TRACES = {
     ),
     ("login", "username"): r"by username",
     ("login", "email"): r"LowercaseEmail|attempted_email|AXES_USERNAME_CALLABLE",
+    ("accounts", "allauth"): (
+        r"allauth|passkey|webauthn|\bmfa\b|\btotp\b|openid|second factor|SIGNUP_OPEN"
+    ),
     ("flags", "waffle"): r"waffle|feature.flag|\bpreview(/|\.html)",
     ("deployment", "caddy"): r"caddy",
     ("deployment", "nginx"): r"nginx(?!'s status)|certbot",
@@ -232,6 +252,7 @@ TRACES = {
 }
 # Words that only a project with one of these answers may contain.
 SHARED_TRACES = {
+    (("login", "email"), ("accounts", "allauth")): r"AXES_USERNAME_CALLABLE",
     (("cache", "redis"), ("task_queue", "celery")): r"redis(?!trib)|valkey",
     (("deployment", "caddy"), ("deployment", "nginx")): (
         r"just maintenance|compose\.production|deploy/server"
@@ -290,6 +311,8 @@ def test_files_are_exactly_those_asked_for(bake, answers):
             expected.update(paths.split())
     if answers["deployment"] == "kubernetes" and answers["task_queue"] != "none":
         expected.add("deploy/kubernetes/base/worker.yaml")
+    if answers["accounts"] == "allauth" and answers["api"] != "none":
+        expected.add("apps/api/sessions.py")
     assert bake(**answers).files() == expected
 
 

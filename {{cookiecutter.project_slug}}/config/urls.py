@@ -27,6 +27,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("preview/", preview, name="preview"),
     # %endif
     # just app NAME adds: path("NAME/", include("apps.NAME.urls")),
+    # %if cookiecutter.accounts == "allauth"
+    path("accounts/", include("allauth.urls")),
+    # %endif
     # %if cookiecutter.api == "drf"
     path("api/", include("apps.api.urls")),
     # %endif

@@ -101,7 +101,9 @@ def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
     # %endif
     mail: Any = settings.MAILERS["default"].get("OPTIONS", {})
     is_clear = mail.get("password") and not {"use_tls", "use_ssl"} & mail.keys()
-    # %if cookiecutter.task_queue == "none"
+    # %if cookiecutter.accounts == "allauth"
+    sends_mail = True
+    # %elif cookiecutter.task_queue == "none"
     sends_mail = settings.ADMINS
     # %else
     sends_mail = settings.ADMINS or settings.WELCOME_MAIL

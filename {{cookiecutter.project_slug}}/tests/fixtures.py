@@ -17,14 +17,19 @@ from pytest_django.fixtures import Settings
 
 PRODUCTION_ENV = Path(__file__).with_name("production.env")
 # Read again for each environment.
-# %if cookiecutter.media_storage in ("filesystem", "none")
+# %if cookiecutter.media_storage in ("filesystem", "none") and cookiecutter.accounts == "none"
 MODULES = ("config.env", "config.server", "config.settings.base")
 # %else
 MODULES = (
     "config.env",
     "config.server",
+    # %if cookiecutter.accounts == "allauth"
+    "config.settings.accounts",
+    # %endif
     "config.settings.base",
+    # %if cookiecutter.media_storage not in ("filesystem", "none")
     "config.settings.storage",
+    # %endif
 )
 # %endif
 # Of these the tests keep their own: servers, logs, and passwords that are slow to hash.

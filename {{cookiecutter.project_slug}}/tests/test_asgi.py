@@ -17,7 +17,7 @@ def test_no_middleware_is_for_synchronous_servers_only(name: str) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", ["home", "admin:login"])
+@pytest.mark.parametrize("name", ["home", settings.LOGIN_URL])
 def test_a_page_answers_on_the_event_loop(name: str) -> None:
     response: Any = async_to_sync(AsyncClient().get)(reverse(name))
     assert response.status_code == 200

@@ -37,14 +37,27 @@ def test_wrong_passwords_from_elsewhere_lock_nobody_out(
 
 
 def test_a_next_page_of_another_site_is_refused(client: Client) -> None:
+    # %if cookiecutter.accounts == "allauth"
+    form = {"login": "ada@shop.test", "password": PASSWORD}
+    # %else
     form = {"username": "ada@shop.test", "password": PASSWORD}
+    # %endif
     form |= {"next": "https://elsewhere.test/"}
+    # %if cookiecutter.accounts == "allauth"
+    response = client.post(reverse("account_login"), form, follow=True)
+    # %else
     response = client.post(reverse("admin:login"), form, follow=True)
+    # %endif
     assert response.redirect_chain == [("/", 302)]
     assert response.status_code == 200
 
 
 def log_in(client: Client, password: str, address: str = "198.51.100.7") -> int:
     """Return the status of an attempt to log in."""
+    # %if cookiecutter.accounts == "allauth"
+    form, page = {"login": "ada@shop.test", "password": password}, "account_login"
+    return client.post(reverse(page), form, REMOTE_ADDR=address).status_code
+    # %else
     form = {"username": "ada@shop.test", "password": password}
     return client.post(reverse("admin:login"), form, REMOTE_ADDR=address).status_code
+    # %endif

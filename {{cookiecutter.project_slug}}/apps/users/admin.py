@@ -25,13 +25,13 @@ class ProjectUserAdmin(UserAdmin):
     search_fields = ("email", "first_name", "last_name")
     ordering = ("email",)
     # %endif
-    # %if cookiecutter.login == "email" or cookiecutter.task_queue != "none"
+    # %if cookiecutter.login == "email" or cookiecutter.task_queue != "none" or cookiecutter.accounts != "none"
     add_fieldsets = (
         # %if cookiecutter.login == "email"
         (None, {"fields": ("email", "usable_password", "password1", "password2")}),
         # %else
         *UserAdmin.add_fieldsets,
-        # The e-mail address is asked for at once: the welcome mail goes there.
+        # The e-mail address is asked for at once: mails go there.
         (None, {"fields": ("email",)}),
         # %endif
     )

@@ -36,7 +36,11 @@ TIME_ZONE = "{{ cookiecutter.time_zone }}"
 # Applications
 
 INSTALLED_APPS = [
+    # %if cookiecutter.accounts == "allauth"
+    "config.admin.SecondFactorConfig",
+    # %else
     "django.contrib.admin",
+    # %endif
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -44,6 +48,15 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "axes",
+    # %if cookiecutter.accounts == "allauth"
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    # %endif
     # %if cookiecutter.api != "none"
     "corsheaders",
     # %endif
@@ -66,6 +79,9 @@ INSTALLED_APPS = [
     # %endif
     # %if cookiecutter.api != "none"
     "apps.api",
+    # %endif
+    # %if cookiecutter.accounts == "allauth"
+    "apps.accounts",
     # %endif
     "apps.pages",
     "apps.users",
@@ -115,6 +131,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     # %endif
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # %if cookiecutter.accounts == "allauth"
+    "allauth.account.middleware.AccountMiddleware",
+    # %endif
     # %if cookiecutter.flags == "waffle"
     # A flag for a share of people stays as it is for each of them, by a cookie.
     "waffle.middleware.WaffleMiddleware",
@@ -143,6 +162,9 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "apps.pages.context.project",
+                # %if cookiecutter.accounts == "allauth"
+                "apps.accounts.context.accounts",
+                # %endif
             ],
         },
     },
@@ -190,14 +212,23 @@ TASKS: dict[str, dict[str, Any]] = {
 # Users and passwords
 
 AUTH_USER_MODEL = "users.User"
+# %if cookiecutter.accounts == "none"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
 LOGIN_URL = "admin:login"
+# %else
+from config.settings.accounts import *  # noqa: E402
+
+# %endif
 LOGIN_REDIRECT_URL = "home"
 # %if cookiecutter.task_queue != "none"
+# %if cookiecutter.accounts == "none"
 # To everybody who is created, in an import too.
+# %else
+# To everybody who has signed up and confirmed the address.
+# %endif
 WELCOME_MAIL = env.bool("DJANGO_WELCOME_MAIL", default=False)
 # %endif
 PASSWORD_HASHERS = [
@@ -221,6 +252,8 @@ AXES_FAILURE_LIMIT = 5
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 # %if cookiecutter.login == "email"
 AXES_USERNAME_CALLABLE = "apps.users.models.emails.attempted_email"
+# %elif cookiecutter.accounts == "allauth"
+AXES_USERNAME_CALLABLE = "apps.accounts.guessing.attempted_name"
 # %endif
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
@@ -313,6 +346,10 @@ SECURE_CSP: dict[str, list[str]] = {
     "base-uri": [CSP.NONE],
     "frame-ancestors": [CSP.NONE],
 }
+# %if cookiecutter.accounts == "allauth"
+if OPENID_CONNECT_ISSUER:
+    SECURE_CSP["form-action"].append(OPENID_CONNECT_ISSUER)
+# %endif
 REFUSED_FEATURES = """
     accelerometer autoplay camera display-capture encrypted-media fullscreen geolocation
     gyroscope magnetometer microphone midi payment usb

@@ -40,6 +40,9 @@ if cache_servers := env.servers("CACHE_URL", default=""):
         "LOCATION": cache_servers,
     }
 # %endif
+# %if cookiecutter.accounts == "allauth"
+ADMIN_REQUIRE_MFA = env.bool("DJANGO_ADMIN_REQUIRE_MFA", default=False)
+# %endif
 MAILERS = {"default": {"BACKEND": "django.core.mail.backends.console.EmailBackend"}}
 if env.str("EMAIL_URL", default=""):
     MAILERS = {"default": env.mailer("EMAIL_URL", default="")}

@@ -28,6 +28,10 @@ WHITENOISE_AUTOREFRESH = True
 
 # client.login() works; tests/test_login.py has the lock-out on.
 AXES_ENABLED = False
+# %if cookiecutter.accounts == "allauth"
+# admin_client works; tests/test_accounts.py asks for the factor.
+ADMIN_REQUIRE_MFA = False
+# %endif
 # Argon2 is slow on purpose.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

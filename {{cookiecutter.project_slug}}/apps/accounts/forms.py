@@ -1,0 +1,59 @@
+"""Forms that count guesses, and tell nobody which addresses have an account."""
+
+from typing import Any
+
+from allauth.account import forms as account
+from allauth.account.adapter import get_adapter
+from allauth.core import context
+from allauth.mfa.base import forms as mfa
+from axes.backends import AxesStandaloneBackend
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.signals import user_login_failed
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from apps.accounts.guessing import forget_guesses
+
+
+class SignupForm(account.SignupForm):
+    def try_save(self, request: HttpRequest) -> Any:
+        """Hash the password for a taken address too: the time must not tell."""
+        if self.account_already_exists:
+            make_password(self.cleaned_data["password1"])
+        return super().try_save(request)
+
+
+class ChangePasswordForm(account.ChangePasswordForm):
+    def clean_oldpassword(self) -> str:
+        """Count a wrong password, as a log-in does."""
+        password: str = self.cleaned_data["oldpassword"]
+        if not get_adapter().reauthenticate(self.user, password):
+            raise get_adapter().validation_error("enter_current_password")
+        return password
+
+
+class CountedCode:
+    """Counts a wrong code like a wrong password of the same user."""
+
+    user: Any
+
+    def clean_code(self) -> Any:
+        request, who = context.request, {"username": self.user.get_username()}
+        # It refuses by PermissionDenied; its middleware makes a 429 of that.
+        AxesStandaloneBackend().authenticate(request, **who)
+        try:
+            code = super().clean_code()  # type: ignore[misc]
+        except ValidationError:
+            user_login_failed.send(type(self), credentials=who, request=request)
+            raise
+        if request.user.is_authenticated:
+            forget_guesses(self.user)
+        return code
+
+
+class AuthenticateForm(CountedCode, mfa.AuthenticateForm):
+    """The second step of a log-in."""
+
+
+class ReauthenticateForm(CountedCode, mfa.ReauthenticateForm):
+    """The code before a sensitive change, and before the admin."""
