@@ -25,6 +25,13 @@ from tests.services import (
 from tests.services.process import find_program
 
 AXE = "axe-core@4.14.1"
+# Of figures, by what the project of a drill has besides its interface.
+PREFIXES = {
+    "": "",
+    "accounts": "pages of accounts: ",
+    "mysql": "MariaDB: ",
+    "sqlite": "SQLite: ",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -181,7 +188,7 @@ def tabulate(promises: list[tuple[str, str, str]]) -> str:
     rows: dict[str, dict[str, list[str]]] = {}
     for promise, project, figure in promises:
         interface, _, database = project.partition(" ")
-        prefix = {"": "", "mysql": "MariaDB: ", "sqlite": "SQLite: "}[database]
+        prefix = PREFIXES[database]
         row = rows.setdefault(promise, {"wsgi": [], "asgi": []})
         row[interface].append(prefix + figure)
     lines = [

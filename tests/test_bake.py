@@ -181,7 +181,7 @@ OWNED = {
         apps/accounts/site.py apps/accounts/stages.py
         apps/accounts/templates/account_links.html
         config/admin.py config/settings/accounts.py static/css/accounts.css
-        templates/account/login.html
+        templates/account/login.html templates/account/signup_closed.html
         templates/allauth/elements/alert.html templates/allauth/elements/badge.html
         templates/allauth/elements/button.html
         templates/allauth/elements/button_group.html
@@ -234,7 +234,7 @@ TRACES = {
         r"opentelemetry|telemetry|\bOTEL_|\botlp\b|traceparent"
     ),
     ("login", "username"): r"by username",
-    ("login", "email"): r"LowercaseEmail|attempted_email|AXES_USERNAME_CALLABLE",
+    ("login", "email"): r"LowercaseEmail|attempted_email",
     ("accounts", "allauth"): (
         r"allauth|passkey|webauthn|\bmfa\b|\btotp\b|openid|second factor|SIGNUP_OPEN"
     ),

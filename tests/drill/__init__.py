@@ -13,6 +13,7 @@ def _projects(*names: str):
 
 
 both_interfaces = _projects("wsgi", "asgi")
+with_accounts = _projects("wsgi accounts", "asgi accounts")
 every_interface_and_server = _projects("wsgi", "asgi", "wsgi mysql", "asgi mysql")
 only_wsgi = _projects("wsgi")
 only_asgi = _projects("asgi")

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -20,6 +21,7 @@ class Browser:
         self.instance = instance
         self.address = address or next(_addresses)
         self.cookies: dict[str, str] = {}
+        self.seconds = 0.0  # that the last answer took
 
     def get(self, path: str, **headers: str) -> Answer:
         return self._ask(path, None, headers)
@@ -33,7 +35,10 @@ class Browser:
 
     def log_in(self, username: str, password: str) -> int:
         """Return 302 after a log-in, 200 for the form again, 429 for a lockout."""
-        return self.submit("/admin/login/", username=username, password=password).status
+        page, name = "/admin/login/", "username"
+        if self.instance.project.answers["accounts"] != "none":
+            page, name = "/accounts/login/", "login"
+        return self.submit(page, **{name: username, "password": password}).status
 
     def is_logged_in(self) -> bool:
         return self.get("/admin/").status == 200
@@ -48,11 +53,13 @@ class Browser:
             data=None if fields is None else urllib.parse.urlencode(fields).encode(),
             headers=PUBLIC | mine | headers,
         )
+        start = time.perf_counter()
         try:
             with self.instance.server.opener.open(request, timeout=15) as response:
                 answer = Answer(response)
         except urllib.error.HTTPError as error:
             answer = Answer(error)
+        self.seconds = time.perf_counter() - start
         for line in answer.headers.get_all("Set-Cookie", []):
             for name, morsel in SimpleCookie(line).items():
                 self.cookies[name] = morsel.value

@@ -25,6 +25,8 @@ DRILLED = {
         "task_queue": "database",
         "api": "ninja",
     },
+    "wsgi accounts": {"interface": "wsgi", "accounts": "allauth"},
+    "asgi accounts": {"interface": "asgi", "accounts": "allauth"},
     "wsgi mysql": {"interface": "wsgi", "database": "mysql", "cache": "memcached"},
     "asgi mysql": {"interface": "asgi", "database": "mysql", "cache": "memcached"},
     "wsgi sqlite": {"interface": "wsgi", "database": "sqlite", "cache": "database"},

@@ -9,6 +9,7 @@ from tests.services.gcs import GCS
 from tests.services.memcached import Memcached
 from tests.services.mysql import MariaDB
 from tests.services.nginx import Nginx
+from tests.services.openid import OpenIDProvider
 from tests.services.otlp import OTLPReceiver
 from tests.services.pgbouncer import PgBouncer
 from tests.services.postgresql import PostgreSQL
@@ -37,6 +38,7 @@ __all__ = [
     "Nginx",
     "NotInstalledError",
     "OTLPReceiver",
+    "OpenIDProvider",
     "PgBouncer",
     "PostgreSQL",
     "Process",

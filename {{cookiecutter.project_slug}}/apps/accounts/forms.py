@@ -1,5 +1,8 @@
 """Forms that count guesses, and tell nobody which addresses have an account."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from allauth.account import forms as account
@@ -10,17 +13,37 @@ from axes.backends import AxesStandaloneBackend
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.signals import user_login_failed
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from apps.accounts.guessing import forget_guesses
 
 
+@contextmanager
+def last(seconds: float = 0.2) -> Iterator[None]:
+    """Take longer than a hash, the rows of a user and a mail: the time must not tell."""
+    end = time.monotonic() + seconds
+    yield
+    time.sleep(max(0, end - time.monotonic()))
+
+
 class SignupForm(account.SignupForm):
     def try_save(self, request: HttpRequest) -> Any:
-        """Hash the password for a taken address too: the time must not tell."""
+        """Do as much for an address that is taken as for a new one."""
         if self.account_already_exists:
-            make_password(self.cleaned_data["password1"])
-        return super().try_save(request)
+            with last():
+                make_password(self.cleaned_data["password1"])
+            return super().try_save(request)
+        # A user without an address would count as one whom staff have entered.
+        with last(), transaction.atomic():
+            return super().try_save(request)
+
+
+class ResetPasswordForm(account.ResetPasswordForm):
+    def save(self, request: HttpRequest, **kwargs: Any) -> Any:
+        with last():
+            return super().save(request, **kwargs)
 
 
 class ChangePasswordForm(account.ChangePasswordForm):
@@ -36,6 +59,13 @@ class CountedCode:
     """Counts a wrong code like a wrong password of the same user."""
 
     user: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].help_text = _(  # type: ignore[attr-defined]
+            "The code of your app, or one of your recovery codes, each of which works "
+            "once. If you have neither, ask the people who run this site."
+        )
 
     def clean_code(self) -> Any:
         request, who = context.request, {"username": self.user.get_username()}

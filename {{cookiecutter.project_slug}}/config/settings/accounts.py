@@ -44,6 +44,7 @@ ACCOUNT_RATE_LIMITS = dict.fromkeys(
 )
 ACCOUNT_FORMS = {
     "signup": "apps.accounts.forms.SignupForm",
+    "reset_password": "apps.accounts.forms.ResetPasswordForm",
     "change_password": "apps.accounts.forms.ChangePasswordForm",
 }
 MFA_FORMS = {
