@@ -177,8 +177,9 @@ OWNED = {
     ("accounts", "none"): "templates/account_links.html",
     ("accounts", "allauth"): """
         apps/accounts/__init__.py apps/accounts/adapters.py apps/accounts/admin.py
-        apps/accounts/context.py apps/accounts/forms.py apps/accounts/guessing.py
-        apps/accounts/site.py apps/accounts/stages.py
+        apps/accounts/apps.py apps/accounts/context.py apps/accounts/forms.py
+        apps/accounts/guessing.py apps/accounts/receivers.py apps/accounts/site.py
+        apps/accounts/stages.py
         apps/accounts/templates/account_links.html
         config/admin.py config/settings/accounts.py static/css/accounts.css
         templates/account/login.html templates/account/signup_closed.html

@@ -13,8 +13,10 @@ from axes.utils import reset
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from django.conf import settings as conf
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core import mail
+from django.db.models.signals import pre_save
 from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
@@ -186,6 +188,84 @@ def test_the_admin_asks_staff_for_a_second_factor(
     assert customer.get(index, follow=True).status_code == 403
 
 
+@pytest.mark.parametrize("address", [ADA, "İda@shop.test"])
+def test_nobody_gets_in_by_an_address_that_was_not_confirmed(
+    client: Client, settings: Settings, address: str
+) -> None:
+    settings.ACCOUNT_SIGNUP_ENABLED = True
+    bob = User.objects.create_user("bob@shop.test")
+
+    def be_faster(**kwargs: Any) -> None:
+        EmailAddress.objects.get_or_create(user=bob, email=ADA)
+
+    pre_save.connect(be_faster, sender=User)
+    sign_up(client, address)
+    pre_save.disconnect(be_faster, sender=User)
+    assert User.objects.count() == 1 + address.isascii()
+    log_in(client)
+    assert SESSION_KEY not in client.session
+    assert not EmailAddress.objects.filter(verified=True).exists()
+
+
+def test_an_address_that_staff_change_takes_the_place_of_the_former(
+    ada: User, client: Client, admin_client: Client
+) -> None:
+    log_in(client)
+    page = reverse("admin:users_user_change", args=[ada.pk])
+    fields = admin_client.get(page).context["adminform"].form.initial
+    form = {name: value for name, value in fields.items() if value}
+    form |= {"email": "Ada@New.test", "last_login_0": "", "last_login_1": ""}
+    joined = ada.date_joined
+    form |= {"date_joined_0": joined.date(), "date_joined_1": joined.time()}
+    assert admin_client.post(page, form).status_code == 302
+    assert not EmailAddress.objects.filter(user=ada).exists()
+    ask_for_reset(client, "ada@new.test")
+    assert mail.outbox[-1].to == ["ada@new.test"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("ada")
+def test_the_first_factor_ends_sessions_of_a_password_alone(client: Client) -> None:
+    other = Client()
+    log_in(other)
+    log_in(client)
+    set_up_totp(client)
+    assert client.get(reverse("mfa_index")).status_code == 200
+    assert other.get(reverse("mfa_index")).status_code == 302
+
+
+def test_ones_own_password_is_changed_where_guesses_are_counted(
+    admin_client: Client, admin_user: User
+) -> None:
+    own = reverse("admin:auth_user_password_change", args=[admin_user.pk])
+    for page in (reverse("admin:password_change"), own):
+        answer: Any = admin_client.get(page)
+        assert answer.url == reverse("account_change_password")
+
+
+@pytest.mark.parametrize("garbage", ["[" * 100_000, "1" * 5_000, '"é"'])
+def test_a_credential_that_no_browser_sends_is_refused(
+    client: Client, garbage: str
+) -> None:
+    page = post(client, "mfa_login_webauthn", credential=garbage)
+    assert page.status_code in (200, 302, 400)
+
+
+# %if cookiecutter.login == "email"
+def test_each_address_of_a_person_counts_as_the_person(
+    ada: User, client: Client, settings: Settings
+) -> None:
+    settings.AXES_ENABLED = True
+    EmailAddress.objects.create(user=ada, email="a@shop.test", verified=True)
+    form = {"login": "a@shop.test", "password": PASSWORD}
+    for _ in range(settings.AXES_FAILURE_LIMIT + 1):
+        assert post(Client(), "account_login", **form).status_code == 302
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        post(client, "account_login", **form | {"password": "a guess"})
+    assert log_in(Client()).status_code == 429
+
+
+# %endif
 @pytest.mark.usefixtures("ada")
 def test_a_mail_server_that_is_away_costs_no_page(
     client: Client, settings: Settings

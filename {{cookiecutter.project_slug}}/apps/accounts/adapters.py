@@ -15,6 +15,7 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.shortcuts import redirect
 from django.utils.crypto import salted_hmac
@@ -38,6 +39,13 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_network(request)
 
+    def clean_email(self, email: str) -> str:
+        """Refuse letters that databases and mail servers compare in other ways."""
+        if not email.isascii():
+            text = _("Use letters without accents, also in the domain: write xn--.")
+            raise ValidationError(text)
+        return email
+
     def get_login_stages(self) -> list[str]:
         return [STAGES.get(stage, stage) for stage in super().get_login_stages()]
 
@@ -54,7 +62,7 @@ class AccountAdapter(DefaultAccountAdapter):
         """
         try:
             super().send_mail(template_prefix, email, context)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             logger.error("a mail could not be sent: %s", type(error).__name__)
             text = _("We could not send the e-mail. Please try again later.")
             messages.error(self.request, text)

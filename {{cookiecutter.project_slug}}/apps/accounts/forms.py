@@ -9,11 +9,12 @@ from allauth.account import forms as account
 from allauth.account.adapter import get_adapter
 from allauth.core import context
 from allauth.mfa.base import forms as mfa
+from allauth.mfa.webauthn import forms as webauthn
 from axes.backends import AxesStandaloneBackend
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.signals import user_login_failed
-from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.core.exceptions import BadRequest, ValidationError
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -29,14 +30,20 @@ def last(seconds: float = 0.2) -> Iterator[None]:
 
 
 class SignupForm(account.SignupForm):
+    account_already_exists: bool
+
     def try_save(self, request: HttpRequest) -> Any:
         """Do as much for an address that is taken as for a new one."""
         if self.account_already_exists:
             with last():
                 make_password(self.cleaned_data["password1"])
             return super().try_save(request)
-        # A user without an address would count as one whom staff have entered.
-        with last(), transaction.atomic():
+        try:
+            with last(), transaction.atomic():
+                return super().try_save(request)
+        except IntegrityError:
+            # Somebody else signed up with it at the same moment.
+            self.account_already_exists = True
             return super().try_save(request)
 
 
@@ -87,3 +94,29 @@ class AuthenticateForm(CountedCode, mfa.AuthenticateForm):
 
 class ReauthenticateForm(CountedCode, mfa.ReauthenticateForm):
     """The code before a sensitive change, and before the admin."""
+
+
+class Credential:
+    """Answers 400 to what no browser sends: JSON that is too deep, or cut off."""
+
+    def full_clean(self) -> None:
+        try:
+            super().full_clean()  # type: ignore[misc]
+        except (IndexError, RecursionError, ValueError) as error:
+            raise BadRequest("This is no credential.") from error
+
+
+class AddWebAuthnForm(Credential, webauthn.AddWebAuthnForm):
+    """A new key or passkey."""
+
+
+class AuthenticateWebAuthnForm(Credential, webauthn.AuthenticateWebAuthnForm):
+    """The second step of a log-in."""
+
+
+class LoginWebAuthnForm(Credential, webauthn.LoginWebAuthnForm):
+    """The log-in by a passkey alone."""
+
+
+class ReauthenticateWebAuthnForm(Credential, webauthn.ReauthenticateWebAuthnForm):
+    """The key before a sensitive change, and before the admin."""

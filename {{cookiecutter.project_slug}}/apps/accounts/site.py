@@ -21,6 +21,10 @@ class SecondFactorSite(admin.AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         return super().has_permission(request) and has_used_factor(request)
 
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Lead to the page that counts wrong passwords and knows the sessions."""
+        return redirect("account_change_password")
+
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Lead to the log-in, to the code, or to the page that sets a factor up."""
         page = request.GET.get("next", reverse("admin:index"))

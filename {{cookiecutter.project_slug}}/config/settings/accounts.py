@@ -42,6 +42,7 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = dict.fromkeys(
     ("login", "login_failed", "reauthenticate", "change_password")
 )
+MFA_RATE_LIMITS = {"webauthn_login": None}
 ACCOUNT_FORMS = {
     "signup": "apps.accounts.forms.SignupForm",
     "reset_password": "apps.accounts.forms.ResetPasswordForm",
@@ -50,6 +51,10 @@ ACCOUNT_FORMS = {
 MFA_FORMS = {
     "authenticate": "apps.accounts.forms.AuthenticateForm",
     "reauthenticate": "apps.accounts.forms.ReauthenticateForm",
+    "add_webauthn": "apps.accounts.forms.AddWebAuthnForm",
+    "authenticate_webauthn": "apps.accounts.forms.AuthenticateWebAuthnForm",
+    "login_webauthn": "apps.accounts.forms.LoginWebAuthnForm",
+    "reauthenticate_webauthn": "apps.accounts.forms.ReauthenticateWebAuthnForm",
 }
 
 # Second factors, and passkeys instead of a password

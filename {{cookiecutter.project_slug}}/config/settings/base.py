@@ -250,10 +250,10 @@ AXES_HANDLER = "core.guessing.GuessingHandler"
 AXES_CLIENT_IP_CALLABLE = "core.proxies.client_network"
 AXES_FAILURE_LIMIT = 5
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-# %if cookiecutter.login == "email"
-AXES_USERNAME_CALLABLE = "apps.users.models.emails.attempted_email"
-# %elif cookiecutter.accounts == "allauth"
+# %if cookiecutter.accounts == "allauth"
 AXES_USERNAME_CALLABLE = "apps.accounts.guessing.attempted_name"
+# %elif cookiecutter.login == "email"
+AXES_USERNAME_CALLABLE = "apps.users.models.emails.attempted_email"
 # %endif
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
