@@ -58,7 +58,7 @@ class ProjectUserAdmin(UserAdmin):
         form_url: str = "",
     ) -> HttpResponse:
         """Lead to the page for one's own password, which knows the sessions."""
-        if id == str(request.user.pk):
+        if request.user.is_superuser and id == str(request.user.pk):
             return redirect("account_change_password")
         return super().user_change_password(request, id, form_url)
 
