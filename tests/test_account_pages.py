@@ -209,6 +209,7 @@ def test_a_person_gets_through_every_page(
     record_property("figure", f"{project.answers['interface']}: {figure}")
 
 
+@pytest.mark.long
 @every_interface
 def test_who_is_stuck_reads_what_to_do(project, env, services, page, axe, tmp_path):
     env |= {"DJANGO_ACCOUNT_SIGNUP_OPEN": "false"}
