@@ -62,14 +62,8 @@ def test_the_old_release_serves(site, report, failure):
     report(f"{failure}: {load.told()}")
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        pytest.param("migrate", marks=pytest.mark.long),
-        "start instances",
-        pytest.param("drain", marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("step", ["migrate", "start instances", "drain"])
 def test_a_release_that_is_killed_leaves_a_site_and_the_next_one_works(
     site, report, step
 ):
