@@ -1,12 +1,17 @@
-"""The lists of addresses, factors and sessions: for superusers alone.
+"""Users with accounts; the lists of addresses, factors and sessions.
 
-A person who may change them gets into any account.
+A person who may change these lists gets into any account: they are for superusers alone.
 """
+
+from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
-from apps.users.admin import is_superuser
+from apps.users.admin import ProjectUserAdmin, is_superuser
+from apps.users.models import User
 
 CHECKS = [
     f"has_{what}_permission" for what in ("add", "change", "delete", "module", "view")
@@ -18,3 +23,26 @@ for model in apps.get_models():
         admin.site.unregister(model)
         closed = dict.fromkeys(CHECKS, is_superuser)
         admin.site.register(model, type(model_admin.__name__, (model_admin,), closed))
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class AccountAdmin(ProjectUserAdmin):
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> Any:
+        """Let the next log-in confirm a changed address; the former ones end."""
+        obj.email = obj.email.lower()
+        super().save_model(request, obj, form, change)
+        if change and "email" in form.changed_data:
+            obj.emailaddress_set.all().delete()
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002 - the name in Django
+        form_url: str = "",
+    ) -> HttpResponse:
+        """Lead to the page for one's own password, which knows the sessions."""
+        if request.user.is_superuser and id == str(request.user.pk):
+            return redirect("account_change_password")
+        return super().user_change_password(request, id, form_url)

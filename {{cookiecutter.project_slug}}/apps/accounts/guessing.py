@@ -5,36 +5,33 @@ https://django-axes.readthedocs.io/en/latest/6_integration.html
 
 from typing import Any
 
-# %if cookiecutter.login == "email"
-from allauth.account.utils import filter_users_by_email
-# %endif
 from allauth.core import context
 from axes.utils import reset
 from django.http import HttpRequest
 
-# %if cookiecutter.login == "email"
-from apps.users.models.emails import attempted_email
-# %endif
 from core.proxies import client_network
 
 
+# %if cookiecutter.login == "email"
 def attempted_name(request: HttpRequest, credentials: Any = None) -> str | None:
-    # %if cookiecutter.login == "email"
     """Return the name under which django-axes counts: each address of a user is it."""
+    from allauth.account.utils import filter_users_by_email
+
+    from apps.users.models.emails import attempted_email
+
     email = attempted_email(request, credentials)
     users = filter_users_by_email(email, prefer_verified=True) if email else []
     return users[0].get_username() if users else email
 
 
-    # %else
+# %else
+def attempted_name(request: HttpRequest, credentials: Any = None) -> str | None:
     """Return the name under which django-axes counts: Ada logs in as ADA too."""
     given = credentials or request.POST
     return (given.get("username") or "").strip().lower() or None
 
 
-    # %endif
-
-
+# %endif
 def forget_guesses(user: Any) -> None:
     """Begin to count anew after the right answer, as after a log-in."""
     name = user.get_username().lower()

@@ -5,14 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
-# %if cookiecutter.accounts == "none"
 from django.http import HttpRequest
 
-# %else
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-
-# %endif
 from apps.users.models import User
 
 admin.site.unregister(Group)
@@ -41,26 +35,6 @@ class ProjectUserAdmin(UserAdmin):
         (None, {"fields": ("email",)}),
         # %endif
     )
-
-    # %endif
-    # %if cookiecutter.accounts == "allauth"
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> Any:
-        """Let the next log-in confirm a changed address; the former ones end."""
-        obj.email = obj.email.lower()
-        super().save_model(request, obj, form, change)
-        if change and "email" in form.changed_data:
-            obj.emailaddress_set.all().delete()
-
-    def user_change_password(
-        self,
-        request: HttpRequest,
-        id: str,  # noqa: A002 - the name in Django
-        form_url: str = "",
-    ) -> HttpResponse:
-        """Lead to the page for one's own password, which knows the sessions."""
-        if request.user.is_superuser and id == str(request.user.pk):
-            return redirect("account_change_password")
-        return super().user_change_password(request, id, form_url)
 
     # %endif
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
