@@ -26,12 +26,12 @@ class Browser:
     def get(self, path: str, **headers: str) -> Answer:
         return self._ask(path, None, headers)
 
-    def submit(self, path: str, **fields: str) -> Answer:
-        """Fill in the form of a page and send it to the same path."""
+    def submit(self, path: str, to: str = "", **fields: str) -> Answer:
+        """Fill in the form of a page and send it to the same path, or to another."""
         page = self.get(path).text
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)[1]
         fields = {"csrfmiddlewaretoken": token} | fields
-        return self._ask(path, fields, {"Origin": "https://shop.test"})
+        return self._ask(to or path, fields, {"Origin": "https://shop.test"})
 
     def log_in(self, username: str, password: str) -> int:
         """Return 302 after a log-in, 200 for the form again, 429 for a lockout."""

@@ -4,6 +4,8 @@ import re
 import time
 from base64 import b32decode
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -198,13 +200,42 @@ def test_nobody_gets_in_by_an_address_that_was_not_confirmed(
     def be_faster(**kwargs: Any) -> None:
         EmailAddress.objects.get_or_create(user=bob, email=ADA)
 
-    pre_save.connect(be_faster, sender=User)
-    sign_up(client, address)
-    pre_save.disconnect(be_faster, sender=User)
+    with before_a_user_is_saved(be_faster):
+        sign_up(client, address)
     assert User.objects.count() == 1 + address.isascii()
     log_in(client)
     assert SESSION_KEY not in client.session
     assert not EmailAddress.objects.filter(verified=True).exists()
+
+
+def test_of_two_sign_ups_at_the_same_moment_one_is_told_by_mail(
+    client: Client, settings: Settings
+) -> None:
+    settings.ACCOUNT_SIGNUP_ENABLED = True
+
+    def be_faster(**kwargs: Any) -> None:
+        User.objects.bulk_create([User(**NAMES)])
+
+    with before_a_user_is_saved(be_faster):
+        page = sign_up(client, ADA)
+    sent = reverse("account_email_verification_sent")
+    assert page.redirect_chain == [(sent, 302)]
+    assert [message.to for message in mail.outbox] == [[ADA]]
+
+
+def test_an_address_that_no_mail_reaches_costs_no_page(
+    ada: User, client: Client
+) -> None:
+    too_long = f"ada@{'ä' * 60}.test"
+    EmailAddress.objects.create(user=ada, email=ADA, verified=True)
+    EmailAddress.objects.create(user=ada, email=too_long, verified=True, primary=True)
+    log_in(client)
+    form = dict.fromkeys(("password1", "password2"), "another horse battery")
+    post(client, "account_change_password", oldpassword=PASSWORD, **form)
+    assert "could not send" in client.get(reverse("mfa_index")).text
+    page = post(client, "account_email", action_add="", email=too_long)
+    assert "without accents" in page.text
+    assert "without accents" in ask_for_reset(client, too_long).text
 
 
 def test_an_address_that_staff_change_takes_the_place_of_the_former(
@@ -314,6 +345,15 @@ def test_an_address_that_staff_enter_counts_as_confirmed(
     address = EmailAddress.objects.get(user=ada)
     assert (address.email, address.verified, address.primary) == (ADA, True, True)
     assert not mail.outbox
+
+
+@contextmanager
+def before_a_user_is_saved(act: Callable[..., None]) -> Iterator[None]:
+    pre_save.connect(act, sender=User)
+    try:
+        yield
+    finally:
+        pre_save.disconnect(act, sender=User)
 
 
 def post(client: Client, name: str, **form: str) -> Any:

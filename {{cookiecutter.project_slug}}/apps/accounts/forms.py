@@ -39,6 +39,7 @@ class SignupForm(account.SignupForm):
                 make_password(self.cleaned_data["password1"])
             return super().try_save(request)
         try:
+            # A user without an address would count as one whom staff have entered.
             with last(), transaction.atomic():
                 return super().try_save(request)
         except IntegrityError:

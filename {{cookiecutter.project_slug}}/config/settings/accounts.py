@@ -42,6 +42,7 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = dict.fromkeys(
     ("login", "login_failed", "reauthenticate", "change_password")
 )
+# Nobody can guess a passkey.
 MFA_RATE_LIMITS = {"webauthn_login": None}
 ACCOUNT_FORMS = {
     "signup": "apps.accounts.forms.SignupForm",
