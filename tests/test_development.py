@@ -2,10 +2,13 @@
 
 import time
 import urllib.request
+from contextlib import suppress
 
 import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.bakery import Project, production_environment
+from tests.services.process import wait_until
 from tests.serving import Server, develop, serve
 
 # Each event carries the time at which it was sent.
@@ -117,7 +120,14 @@ def test_an_inline_style_is_blocked_where_it_is_written(project, page, tmp_path)
     with develop(copy) as server:
         page.goto(server.url)
         assert not messages
-        # The browser reloads by itself.
         copy.replace("templates/home.html", "<h1", '<h1 style="color: red"')
-        page.wait_for_selector("h1[style]")
+
+        def reloaded() -> object:
+            # A page that has no answer of the server yet takes no notice: save again.
+            (copy.path / "templates" / "home.html").touch()
+            with suppress(PlaywrightTimeoutError):
+                return page.wait_for_selector("h1[style]", timeout=10_000)
+            return None
+
+        wait_until(reloaded, 60, "the browser to reload by itself")
     assert any("inline style" in message for message in messages)

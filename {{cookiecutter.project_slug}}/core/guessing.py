@@ -33,14 +33,18 @@ class GuessingHandler(AxesDatabaseHandler):
         self.clean_expired_user_attempts(request, credentials)
         if not super().is_allowed(request, credentials):
             return False
+        row = {
+            "username": get_client_username(request, credentials),
+            "ip_address": request.axes_ip_address,
+            "user_agent": "",
+            "defaults": {"failures_since_start": 0},
+        }
+        # Made first: in MySQL, attempts that make a row and lock it in one transaction
+        # wait for each other.
+        AccessAttempt.objects.get_or_create(**row)
         # The row is locked until the transaction ends: each attempt has its own number.
         with transaction.atomic():
-            attempt, _ = AccessAttempt.objects.select_for_update().get_or_create(
-                username=get_client_username(request, credentials),
-                ip_address=request.axes_ip_address,
-                user_agent="",
-                defaults={"failures_since_start": 0},
-            )
+            attempt, _ = AccessAttempt.objects.select_for_update().get_or_create(**row)
             attempt.failures_since_start += 1
             attempt.attempt_time = request.axes_attempt_time
             attempt.save()
