@@ -182,7 +182,10 @@ OWNED = {
         apps/accounts/stages.py
         apps/accounts/templates/account_links.html
         config/admin.py config/settings/accounts.py static/css/accounts.css
-        templates/account/login.html templates/account/signup_closed.html
+        templates/account/email/unknown_account_message.txt
+        templates/account/login.html
+        templates/account/messages/email_confirmation_sent.txt
+        templates/account/signup_closed.html
         templates/allauth/elements/alert.html templates/allauth/elements/badge.html
         templates/allauth/elements/button.html
         templates/allauth/elements/button_group.html

@@ -74,11 +74,11 @@ def count_connections() -> int:
     # %if cookiecutter.interface == "wsgi"
     # Each thread keeps a connection, and so does the readiness check.
     each = server.THREADS + 1
-    # %else
-    each = 0
-    # %endif
     # %if cookiecutter.database == "postgresql"
     each = getattr(settings, "POOL_MAX_SIZE", 0) or each
+    # %endif
+    # %else
+    each = getattr(settings, "POOL_MAX_SIZE", 0)
     # %endif
     return server.WORKERS * each
 
@@ -101,13 +101,6 @@ def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
     # %endif
     mail: Any = settings.MAILERS["default"].get("OPTIONS", {})
     is_clear = mail.get("password") and not {"use_tls", "use_ssl"} & mail.keys()
-    # %if cookiecutter.accounts == "allauth"
-    sends_mail = True
-    # %elif cookiecutter.task_queue == "none"
-    sends_mail = settings.ADMINS
-    # %else
-    sends_mail = settings.ADMINS or settings.WELCOME_MAIL
-    # %endif
     is_file = settings.STORAGES["default"]["BACKEND"].endswith("FileSystemStorage")
     is_on_disk = is_file or connection.vendor == "sqlite"
     problems = (
@@ -118,7 +111,13 @@ def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
         any(url.startswith("http://") and is_far(url) for url in addresses),
         is_clear and is_far(mail["host"]),
         "0.0.0.0/0" in settings.FORWARDED_ALLOW_IPS,
-        sends_mail and not read("EMAIL_URL"),
+        # %if cookiecutter.accounts == "allauth"
+        not read("EMAIL_URL"),
+        # %elif cookiecutter.task_queue == "none"
+        settings.ADMINS and not read("EMAIL_URL"),
+        # %else
+        (settings.ADMINS or settings.WELCOME_MAIL) and not read("EMAIL_URL"),
+        # %endif
         is_file and not is_writable(Path(settings.MEDIA_ROOT)),
         # %if cookiecutter.database != "sqlite"
         any(

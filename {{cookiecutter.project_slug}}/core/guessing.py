@@ -39,8 +39,8 @@ class GuessingHandler(AxesDatabaseHandler):
             "user_agent": "",
             "defaults": {"failures_since_start": 0},
         }
-        # Made first: in MySQL, attempts that make a row and lock it in one transaction
-        # wait for each other.
+        # Made first: attempts that make a row and lock it in one transaction may wait for
+        # each other without end.
         AccessAttempt.objects.get_or_create(**row)
         # The row is locked until the transaction ends: each attempt has its own number.
         with transaction.atomic():
@@ -68,7 +68,7 @@ class GuessingHandler(AxesDatabaseHandler):
         return max(of_user, self.get_failures_of_address(request))
 
     def get_failures_of_address(self, request: Any) -> float:
-        """Lock out an address, too, that tries a few passwords on each of many users."""
+        """Lock out an address that tries a few passwords on each of many users."""
         attempts = AccessAttempt.objects.filter(
             ip_address=request.axes_ip_address,
             attempt_time__gte=get_cool_off_threshold(request),

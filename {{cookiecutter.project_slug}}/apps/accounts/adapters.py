@@ -8,6 +8,7 @@ from base64 import urlsafe_b64encode
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
@@ -24,7 +25,7 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 
 from apps.accounts.guessing import forget_guesses
-from core.proxies import client_network
+from core.proxies import UNKNOWN, read_address
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ STAGES = {
 
 class AccountAdapter(DefaultAccountAdapter):
     def get_client_ip(self, request: HttpRequest) -> str:
-        return client_network(request)
+        return str(read_address(request.META.get("REMOTE_ADDR", "")) or UNKNOWN)
 
     def clean_email(self, email: str) -> str:
         """Refuse letters that databases and mail servers compare in other ways."""
@@ -45,6 +46,12 @@ class AccountAdapter(DefaultAccountAdapter):
             text = _("Use letters without accents, also in the domain: write xn--.")
             raise ValidationError(text)
         return email
+
+    def can_delete_email(self, address: EmailAddress) -> bool:
+        """Keep what staff entered: another address would take its place unconfirmed."""
+        if not address.primary and address.email == address.user.email.lower():
+            return False
+        return bool(super().can_delete_email(address))
 
     def get_login_stages(self) -> list[str]:
         return [STAGES.get(stage, stage) for stage in super().get_login_stages()]
@@ -64,8 +71,10 @@ class AccountAdapter(DefaultAccountAdapter):
             super().send_mail(template_prefix, email, context)
         except (OSError, UnicodeError) as error:
             logger.error("a mail could not be sent: %s", type(error).__name__)
-            text = _("We could not send the e-mail. Please try again later.")
+            # A confirmation can be asked for again after three minutes.
+            text = _("We could not send the e-mail. Please try again in five minutes.")
             messages.error(self.request, text)
+            self.request.mail_failed = True
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):
@@ -78,13 +87,14 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
 
 class ProviderTransport(HTTPAdapter):
     def send(self, *args: Any, **options: Any) -> Any:
-        """Lead back to the log-in if the provider is away, instead of a status 500."""
+        """Lead back to the log-in if the provider fails, instead of a status 500."""
         try:
             response = super().send(*args, **options)
             response.raise_for_status()
         except RequestException as error:
-            logger.warning("the provider failed: %s", type(error).__name__)
-            text = _("The other site did not answer. Please try again later.")
+            status = getattr(error.response, "status_code", "no answer")
+            logger.warning("the provider failed: %s, %s", type(error).__name__, status)
+            text = _("The other site could not be used. Please try again later.")
             messages.error(context.request, text)
             raise ImmediateHttpResponse(redirect("account_login")) from error
         return response

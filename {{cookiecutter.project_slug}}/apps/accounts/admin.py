@@ -1,10 +1,11 @@
-"""Users with accounts; the lists of addresses, factors and sessions.
+"""Users with accounts; the lists of addresses and factors.
 
-A person who may change these lists gets into any account: they are for superusers alone.
+Who may change these lists gets into any account: they are for superusers alone.
 """
 
 from typing import Any
 
+from allauth.usersessions.models import UserSession
 from django.apps import apps
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -24,6 +25,8 @@ for model in apps.get_models():
         closed = dict.fromkeys(CHECKS, is_superuser)
         admin.site.register(model, type(model_admin.__name__, (model_admin,), closed))
 
+# Who deletes a session there does not end it.
+admin.site.unregister(UserSession)
 admin.site.unregister(User)
 
 

@@ -1,8 +1,11 @@
 """Forms that count guesses, and tell nobody which addresses have an account."""
 
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from json import JSONDecoder
 from typing import Any
 
 from allauth.account import forms as account
@@ -11,6 +14,7 @@ from allauth.core import context
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.webauthn import forms as webauthn
 from axes.backends import AxesStandaloneBackend
+from django import forms
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.signals import user_login_failed
 from django.core.exceptions import BadRequest, ValidationError
@@ -23,7 +27,7 @@ from apps.accounts.guessing import forget_guesses
 
 @contextmanager
 def last(seconds: float = 0.2) -> Iterator[None]:
-    """Take longer than a hash, the rows of a user and a mail: the time must not tell."""
+    """Take longer than a hash, a user's rows and a mail: the time must not tell."""
     end = time.monotonic() + seconds
     yield
     time.sleep(max(0, end - time.monotonic()))
@@ -44,8 +48,17 @@ class SignupForm(account.SignupForm):
                 return super().try_save(request)
         except IntegrityError:
             # Somebody else signed up with it at the same moment.
+            # %if cookiecutter.login == "email"
             self.account_already_exists = True
-            return super().try_save(request)
+            response = super().try_save(request)[1]
+            # %else
+            from django.contrib import messages
+            from django.shortcuts import redirect
+
+            messages.error(request, get_adapter().error_messages["username_taken"])
+            response = redirect("account_signup")
+            # %endif
+            return None, response
 
 
 class ResetPasswordForm(account.ResetPasswordForm):
@@ -72,7 +85,8 @@ class CountedCode:
         super().__init__(*args, **kwargs)
         self.fields["code"].help_text = _(  # type: ignore[attr-defined]
             "The code of your app, or one of your recovery codes, each of which works "
-            "once. If you have neither, ask the people who run this site."
+            "once. If you have neither, and no security key, ask the people who run this "
+            "site."
         )
 
     def clean_code(self) -> Any:
@@ -97,13 +111,23 @@ class ReauthenticateForm(CountedCode, mfa.ReauthenticateForm):
     """The code before a sensitive change, and before the admin."""
 
 
-class Credential:
-    """Answers 400 to what no browser sends: JSON that is too deep, or cut off."""
+# What fido2 raises besides TypeError, which django-allauth catches.
+NO_CREDENTIAL = (AttributeError, LookupError, RecursionError, struct.error, ValueError)
+
+
+class Credential(forms.Form):
+    """Answers 400 to what no browser sends, such as JSON that is too deep."""
+
+    # fido2 takes a number for a length: one of ten digits would fill the memory.
+    credential = forms.JSONField(
+        widget=forms.HiddenInput,
+        decoder=partial(JSONDecoder, parse_int=str),  # type: ignore[arg-type]
+    )
 
     def full_clean(self) -> None:
         try:
-            super().full_clean()  # type: ignore[misc]
-        except (IndexError, RecursionError, ValueError) as error:
+            super().full_clean()
+        except NO_CREDENTIAL as error:
             raise BadRequest("This is no credential.") from error
 
 

@@ -36,6 +36,8 @@ class SecondFactorSite(admin.AdminSite):
             return redirect("admin:index")
         for method in get_adapter().get_reauthentication_methods(request.user):
             if method["id"].startswith("mfa_reauthenticate"):
+                text = _("The admin needs a code or a security key.")
+                messages.warning(request, text)
                 return redirect_to_login(page, method["url"])
         text = _("The admin needs a second factor. Set one up, then open the admin.")
         messages.warning(request, text)

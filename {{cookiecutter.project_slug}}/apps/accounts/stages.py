@@ -11,10 +11,11 @@ class ConfirmAddressStage(EmailVerificationStage):
 
     def handle(self) -> Any:
         user = self.login.user
-        if not user or EmailAddress.objects.filter(user=user).exists():
+        # django-allauth adds other rows by itself, for a reset or the page of addresses.
+        if not user or EmailAddress.objects.get_primary(user):
             return super().handle()
         email = user.email.lower()
         if email and not EmailAddress.objects.is_verified(email):
             confirmed = {"primary": True, "verified": True}
-            EmailAddress.objects.get_or_create(confirmed, user=user, email=email)
+            EmailAddress.objects.update_or_create(confirmed, user=user, email=email)
         return None, True

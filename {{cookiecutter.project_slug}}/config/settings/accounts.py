@@ -88,6 +88,6 @@ if OPENID_CONNECT_ISSUER:
         "name": "Single sign-on",
         "client_id": env.str("OPENID_CONNECT_CLIENT_ID"),
         "secret": env.str("OPENID_CONNECT_CLIENT_SECRET"),
-        "settings": {"server_url": OPENID_CONNECT_ISSUER},
+        "settings": {"server_url": OPENID_CONNECT_ISSUER.rstrip("/")},
     }
     SOCIALACCOUNT_PROVIDERS["openid_connect"] = {"APPS": [app]}
