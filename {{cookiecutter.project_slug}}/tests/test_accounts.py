@@ -86,6 +86,8 @@ def test_nobody_signs_up_unless_it_is_switched_on(client: Client) -> None:
     assert reverse("account_signup") not in client.get("/").text
     sign_up(client, ADA)
     assert not User.objects.exists()
+    ask_for_reset(client, ADA)
+    assert reverse("account_signup") not in mail.outbox[0].body
 
 
 def test_who_signs_up_confirms_the_address_and_logs_in(
