@@ -126,6 +126,14 @@ def test_schema_is_valid(api, project):
 
 
 @every_api
+def test_schema_has_no_language_of_a_client(api, project):
+    url = SCHEMAS[project.answers["api"]]
+    answers = [ask(api, "GET", url), ask(api, "GET", f"{url}?lang=de-1&version=%0A")]
+    assert [answer.status for answer in answers] == [200, 200]
+    assert answers[0].body == answers[1].body
+
+
+@every_api
 def test_schema_is_made_for_many_at_the_same_moment(project, env, tmp_path):
     def read(number: int) -> int:
         client = {"X-Forwarded-For": f"203.0.113.{number}"}

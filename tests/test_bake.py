@@ -477,6 +477,21 @@ def test_env_example_names_the_required_variables(bake, answers):
     assert ("AZURE_CONTAINER" in text) == (store == "azure")
 
 
+@every_bake
+def test_a_server_is_asked_for_all_that_production_requires(bake, answers):
+    path = bake(**answers).path
+    text = (path / ".env.example").read_text().partition("# Required in production")[2]
+    required = set(re.findall(r"^# ([A-Z_]+)=", text.partition("\n\n")[0], re.M))
+    if answers["deployment"] in ("caddy", "nginx"):
+        asked = (path / "compose.production.yaml").read_text()
+        asked += (path / "deploy" / "production.env").read_text()
+        # The other name is for platforms that choose it.
+        required -= {"REDIS_URL"} | set(
+            re.findall(r"^ *(\w+?)(?:_FILE)?[:=]", asked, re.M)
+        )
+        assert not required
+
+
 def test_defaults_are_the_first_answers(bake):
     assert bake().files() == bake(**DEFAULTS).files()
 

@@ -508,6 +508,7 @@ def forms() -> Iterator[Hostile]:
     file = part % (b"a.png", b"a")
     base64 = b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     not_base64 = (part % (b"a.png", b"a*b")).replace(b"\r\n\r\n", base64, 1)
+    field = disposition + b"\r\n\r\n%s\r\n--b--\r\n"
     nested = file.replace(b"image/png", b"multipart/mixed; boundary=b")
     of_charset = file.replace(b"image/png", b"image/png; charset=evil")
     for name, content_type, body in (
@@ -523,6 +524,8 @@ def forms() -> Iterator[Hostile]:
         ("file name in an unknown encoding", f"{multipart}b", encoded % (b"", b"a")),
         ("bad base64", f"{multipart}b", not_base64),
         ("unknown charset", f"{multipart}b; charset=evil", file),
+        ("charset of bytes", f"{multipart}b; charset=hex", file),
+        ("slow charset", f"{multipart}b; charset=punycode", field % (b"a" * 2**20)),
         ("charset of a part", f"{multipart}b", of_charset),
         ("charset in an unknown encoding", "text/plain; charset*=evil''%ff", b"a"),
         ("multipart in multipart", f"{multipart}b", nested),

@@ -32,7 +32,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     headers = dict(scope["headers"])
     length = headers.get(b"content-length", b"")
     is_large = length.isdigit() and int(length) > settings.REQUEST_MAX_BODY_SIZE
-    if is_large or (b"transfer-encoding" in headers and not length):
+    if is_large or b"transfer-encoding" in headers:
         receive = without_body(receive).__anext__
     await django_application(scope, receive, send)
 

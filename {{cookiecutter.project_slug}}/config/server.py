@@ -26,13 +26,16 @@ def count_cores() -> int:
 
 
 HOST = env.str("HOST", default="0.0.0.0")  # noqa: S104 - reached through a proxy
-HOST = f"[{HOST}]" if ":" in HOST else HOST
+HOST = f"[{HOST.strip('[]')}]" if ":" in HOST else HOST
 PORT = env.count("PORT", default=8000, minimum=1, maximum=65535)
-# By default an instance takes at most 40 connections to the database.
 # %if cookiecutter.interface == "wsgi"
+# By default an instance takes at most 40 connections to the database.
 # A worker takes five: one for each thread, and one for readiness.
 WORKERS = env.count("WEB_CONCURRENCY", min(2 * count_cores() + 1, 8), minimum=1)
+# %elif cookiecutter.database == "mysql"
+WORKERS = env.count("WEB_CONCURRENCY", min(2 * count_cores() + 1, 40), minimum=1)
 # %else
+# By default an instance takes at most 40 connections to the database.
 WORKERS = env.count("WEB_CONCURRENCY", min(2 * count_cores() + 1, 40), minimum=1)
 # %endif
 # %if cookiecutter.interface == "wsgi"

@@ -1,5 +1,6 @@
-"""Refuse a request body that is too large, if possible before anything reads it."""
+"""Refuse a request body that costs too much, if possible before anything reads it."""
 
+from codecs import lookup
 from collections.abc import Callable
 
 from django.conf import settings
@@ -9,10 +10,13 @@ from django.views import defaults
 
 from core.middleware import before
 
+# Django takes any codec of Python: "punycode" works for minutes, "hex" is no text.
+CHARSETS = {"ascii", "iso8859-1", "utf-8"}
+
 
 @before
 def body_middleware(request: HttpRequest) -> HttpResponse | None:
-    """Answer 413 above REQUEST_MAX_BODY_SIZE, and 411 to a body without a length.
+    """Answer 413 above REQUEST_MAX_BODY_SIZE, 411 without a length, or 415.
 
     Without a length a body looks empty to the view, or is read without a limit.
     """
@@ -20,8 +24,10 @@ def body_middleware(request: HttpRequest) -> HttpResponse | None:
     length = meta.get("CONTENT_LENGTH") or ""
     if length.isdecimal() and int(length) > limit:
         return too_large(limit)
-    if "HTTP_TRANSFER_ENCODING" in meta and not length:
-        return refuse(411, "The request needs a Content-Length.\n")
+    if "HTTP_TRANSFER_ENCODING" in meta:
+        return refuse(411, "The request needs a Content-Length alone.\n")
+    if request.encoding and lookup(request.encoding).name not in CHARSETS:
+        return refuse(415, "The request needs charset=utf-8.\n")
     return None
 
 

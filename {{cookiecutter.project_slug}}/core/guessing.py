@@ -27,14 +27,15 @@ class GuessingHandler(AxesDatabaseHandler):
     Of guesses at the same moment no more are checked than of guesses in turn.
     """
 
-    def is_allowed(
-        self, request: Any, credentials: dict[str, Any] | None = None
-    ) -> bool:
+    def is_allowed(self, request: Any, credentials: Any = None) -> bool:
+        name = get_client_username(request, credentials)
+        if len(name or "") > 255:  # more than the table takes; it is nobody's
+            return False
         self.clean_expired_user_attempts(request, credentials)
         if not super().is_allowed(request, credentials):
             return False
         row = {
-            "username": get_client_username(request, credentials),
+            "username": name,
             "ip_address": request.axes_ip_address,
             "user_agent": "",
             "defaults": {"failures_since_start": 0},
@@ -60,9 +61,7 @@ class GuessingHandler(AxesDatabaseHandler):
             logger.warning("%s is locked out", request.axes_ip_address)
             super().user_login_failed(sender, credentials, request, **kw)
 
-    def get_failures(
-        self, request: Any, credentials: dict[str, Any] | None = None
-    ) -> float:
+    def get_failures(self, request: Any, credentials: Any = None) -> float:
         """Return the attempts to compare with AXES_FAILURE_LIMIT."""
         of_user: float = super().get_failures(request, credentials)
         return max(of_user, self.get_failures_of_address(request))

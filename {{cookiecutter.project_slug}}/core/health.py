@@ -23,9 +23,9 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.module_loading import import_string
 
-from core.logs import begin_request
+from core.logs import PROBES, begin_request
 
-LIVE, READY = "/health/live/", "/health/ready/"
+LIVE, READY = PROBES
 # An answer is used for a second: a flood of probes costs one query a second. A check
 # has 1.5 s: probes commonly wait for 2 s.
 LIFETIME_S, DEADLINE_S = 1.0, 1.5

@@ -22,6 +22,7 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from core.masking import mask, mask_path
 from core.middleware import Finish, around
 
+PROBES = ("/health/live/", "/health/ready/")  # neither logged nor traced
 LONGEST = 160  # characters that are logged of a client's text
 SAFE = " !#$&'()*+,/:;<=>?@[]^`{|}~%"  # stands for itself in JSON
 
@@ -89,8 +90,12 @@ class OncePerMinute(logging.Filter):
 
 def safe_message(record: logging.LogRecord) -> str:
     """Return the message without secrets, of the path too."""
-    text = record.getMessage()
-    if request := getattr(record, "request", None):
+    try:
+        text = record.getMessage()
+    except (KeyError, TypeError, ValueError):  # the arguments do not fit
+        text = str(record.msg)
+    request = getattr(record, "request", None)
+    if isinstance(request, HttpRequest):
         text = text.replace(request.path, mask_path(request))
     return mask(text)
 
@@ -107,7 +112,7 @@ class RequestFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> Any:
         # Django logs each probe that gets a 503.
         request = getattr(record, "request", None)
-        if getattr(request, "path_info", "").startswith("/health/"):
+        if getattr(request, "path_info", "") in PROBES:
             return False
         # Other handlers get the record as it was.
         record = copy(record)

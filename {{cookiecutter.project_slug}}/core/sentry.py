@@ -6,7 +6,7 @@ https://docs.sentry.io/platforms/python/integrations/django/
 import re
 from typing import Any
 
-from core.logs import request_id
+from core.logs import PROBES, request_id
 from core.masking import mask
 
 # E-mail addresses and query strings.
@@ -31,7 +31,7 @@ def start_sentry(dsn: str, environment: str, release: str, sample_rate: float) -
         """Return the rate: the sentry-trace header of a client changes nothing."""
         environ = context.get("wsgi_environ") or context.get("asgi_scope") or {}
         path = environ.get("PATH_INFO") or environ.get("path") or ""
-        return 0 if path.startswith("/health/") else sample_rate
+        return 0 if path in PROBES else sample_rate
 
     sentry_sdk.init(
         dsn=dsn,

@@ -19,6 +19,10 @@ from opentelemetry.sdk.metrics import MeterProvider, export, view
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+# %if cookiecutter.interface == "wsgi"
+from core.logs import PROBES
+
+# %endif
 # Django sends values beside the text of a query; others are quoted, or long numbers.
 # %if cookiecutter.database == "mysql"
 VALUES = re.compile(r"['\"]|\d{4}")
@@ -93,7 +97,7 @@ def trace_requests(application: Any) -> Any:
     # %if cookiecutter.interface == "asgi"
     from opentelemetry.instrumentation import asgi
 
-    excluded = "^[a-z]+://[^/]*/(health|static)/"
+    excluded = "^[a-z]+://[^/]*/(health/(live|ready)|static)/"
     options: Any = {"excluded_urls": excluded, "exclude_spans": ["receive", "send"]}
     return asgi.OpenTelemetryMiddleware(application, **options)
     # %else
@@ -102,7 +106,8 @@ def trace_requests(application: Any) -> Any:
     traced = wsgi.OpenTelemetryMiddleware(application)
 
     def serve(environ: Any, start_response: Any) -> Any:
-        is_traced = not environ["PATH_INFO"].startswith(("/health/", "/static/"))
+        path = environ["PATH_INFO"]
+        is_traced = path not in PROBES and not path.startswith("/static/")
         return (traced if is_traced else application)(environ, start_response)
 
     return serve

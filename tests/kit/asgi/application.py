@@ -16,6 +16,12 @@ def test_a_body_that_is_declared_too_large_is_not_received():
     assert start["status"] == 413
 
 
+def test_a_body_whose_length_is_not_the_one_declared_is_not_received():
+    """Chunks win over Content-Length (RFC 9112, 6.3): they have no limit."""
+    both = ((b"content-length", b"10"), (b"transfer-encoding", b"chunked"))
+    assert converse(request_for(*both, method="POST"))["status"] == 411
+
+
 def test_a_body_within_the_limit_arrives_whole():
     pieces = [
         {"type": "http.request", "body": b"user", "more_body": True},

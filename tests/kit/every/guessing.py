@@ -60,6 +60,11 @@ def test_of_guesses_at_the_same_moment_no_more_are_checked(settings, monkeypatch
     assert (len(checked), answers.count(429) >= 16) == (5, True)
 
 
+def test_a_name_that_is_too_long_for_the_table_is_nobodys(client):
+    assert [log_in(client, username="a" * 256) for _ in range(6)] == [200] * 6
+    assert not AccessAttempt.objects.exists()
+
+
 def test_strangers_whose_address_is_unknown_count_by_user_alone(client):
     attempts = [
         log_in(client, address="", username=f"user-{number}") for number in range(30)

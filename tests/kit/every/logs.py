@@ -115,6 +115,18 @@ def test_a_row_that_the_database_refuses_is_not_written(db, lines):
     assert name not in line["exc_info"]
 
 
+def test_arguments_that_do_not_fit_cost_no_request():
+    record = logging.LogRecord("shop", logging.INFO, "", 0, "%s of %s", ("one",), None)
+    assert RequestFilter().filter(record).getMessage() == "%s of %s"
+
+
+def test_only_lines_about_probes_are_dropped(rf):
+    for url, is_written in (("/health/ready/", False), ("/health/5/", True)):
+        record = logging.LogRecord("shop", logging.ERROR, "", 0, "failed", (), None)
+        record.request = rf.get(url)
+        assert bool(RequestFilter().filter(record)) == is_written
+
+
 def test_a_token_in_a_path_is_not_written(client, lines, settings):
     settings.ROOT_URLCONF = urls = ModuleType("urls")
     urls.urlpatterns = [path("reset/<uidb64>/<token>/", lambda request: None)]

@@ -40,3 +40,9 @@ def test_a_balancer_that_keeps_connections_longer_can_be_outlasted(monkeypatch):
     read = runpy.run_path(server.__file__)["KEEPALIVE"]
     monkeypatch.setattr("config.server.KEEPALIVE", read)
     assert runpy.run_path("gunicorn.conf.py")["keepalive"] == 620
+
+
+@pytest.mark.parametrize("given", ["::1", "[::1]"])
+def test_an_ipv6_address_is_bound_in_brackets(monkeypatch, given):
+    monkeypatch.setenv("HOST", given)
+    assert runpy.run_path(server.__file__)["HOST"] == "[::1]"

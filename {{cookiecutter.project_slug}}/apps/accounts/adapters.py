@@ -29,12 +29,6 @@ from core.proxies import UNKNOWN, read_address
 
 logger = logging.getLogger(__name__)
 
-STAGES = {
-    "allauth.account.stages.EmailVerificationStage": (
-        "apps.accounts.stages.ConfirmAddressStage"
-    ),
-}
-
 
 class AccountAdapter(DefaultAccountAdapter):
     def get_client_ip(self, request: HttpRequest) -> str:
@@ -54,7 +48,9 @@ class AccountAdapter(DefaultAccountAdapter):
         return bool(super().can_delete_email(address))
 
     def get_login_stages(self) -> list[str]:
-        return [STAGES.get(stage, stage) for stage in super().get_login_stages()]
+        ours = "apps.accounts.stages.ConfirmAddressStage"
+        stages = super().get_login_stages()
+        return [ours if "EmailVerification" in stage else stage for stage in stages]
 
     def reauthenticate(self, user: Any, password: str) -> bool:
         is_right: bool = super().reauthenticate(user, password)

@@ -8,7 +8,7 @@ from typing import Any
 from allauth.usersessions.models import UserSession
 from django.apps import apps
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.shortcuts import redirect
 
 from apps.users.admin import ProjectUserAdmin, is_superuser
@@ -39,12 +39,7 @@ class AccountAdmin(ProjectUserAdmin):
         if change and "email" in form.changed_data:
             obj.emailaddress_set.all().delete()
 
-    def user_change_password(
-        self,
-        request: HttpRequest,
-        id: str,  # noqa: A002 - the name in Django
-        form_url: str = "",
-    ) -> HttpResponse:
+    def user_change_password(self, request: Any, id: str, form_url: str = "") -> Any:  # noqa: A002 - the name in Django
         """Lead to the page for one's own password, which knows the sessions."""
         if request.user.is_superuser and id == str(request.user.pk):
             return redirect("account_change_password")

@@ -3,7 +3,7 @@
 from threading import Lock
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from drf_spectacular.views import SpectacularJSONAPIView
 from rest_framework import serializers
@@ -22,6 +22,8 @@ def schema(request: HttpRequest) -> HttpResponse:
 
     https://github.com/tfranzel/drf-spectacular/issues/1123
     """
+    # Each language that a client makes up would stay in memory.
+    request.GET = QueryDict()
     with making_schema:
         response: HttpResponse = make_schema(request)
     return response

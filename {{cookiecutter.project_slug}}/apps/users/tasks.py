@@ -17,9 +17,11 @@ logger = logging.getLogger(__name__)
 
 
 # %if cookiecutter.task_queue == "celery"
-# A mail server that is away is tried again after about 1, 2, 4… seconds, for a quarter
-# of an hour in all.
-@shared_task(autoretry_for=(OSError,), retry_backoff=True, max_retries=9)
+# A mail server that is away is tried again after 1, 2, 4… seconds, for a quarter of an
+# hour in all.
+@shared_task(
+    autoretry_for=(OSError,), retry_backoff=True, retry_jitter=False, max_retries=10
+)
 # %else
 @task
 # %endif
