@@ -482,6 +482,7 @@ def test_a_server_is_asked_for_all_that_production_requires(bake, answers):
     path = bake(**answers).path
     text = (path / ".env.example").read_text().partition("# Required in production")[2]
     required = set(re.findall(r"^# ([A-Z_]+)=", text.partition("\n\n")[0], re.M))
+    assert "DJANGO_ALLOWED_HOSTS" in required
     if answers["deployment"] in ("caddy", "nginx"):
         asked = (path / "compose.production.yaml").read_text()
         asked += (path / "deploy" / "production.env").read_text()

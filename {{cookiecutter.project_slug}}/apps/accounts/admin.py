@@ -39,8 +39,8 @@ class AccountAdmin(ProjectUserAdmin):
         if change and "email" in form.changed_data:
             obj.emailaddress_set.all().delete()
 
-    def user_change_password(self, request: Any, id: str, form_url: str = "") -> Any:  # noqa: A002 - the name in Django
+    def user_change_password(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Lead to the page for one's own password, which knows the sessions."""
-        if request.user.is_superuser and id == str(request.user.pk):
+        if request.user.is_superuser and kwargs["id"] == str(request.user.pk):
             return redirect("account_change_password")
-        return super().user_change_password(request, id, form_url)
+        return super().user_change_password(request, *args, **kwargs)
